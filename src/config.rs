@@ -1,0 +1,240 @@
+//! `Config`: all that the command line decided, resolved once, never changed.
+//!
+//! `cli` reads the words; this module holds what they mean. Parts of the server
+//! take the group of settings that concerns them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// All the settings of one server.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub listen: Listen,
+    pub logging: Logging,
+    pub limits: Limits,
+    pub login: LoginPolicy,
+    pub data: DataPolicy,
+    pub files: FilePolicy,
+    pub greeting: Greeting,
+    /// Directory of ftpusers, ftpchroot, ftpwelcome and motd (`-c`, /etc).
+    pub config_dir: PathBuf,
+    /// seccomp and landlock for sessions (off with `--no-sandbox`).
+    pub sandbox: bool,
+}
+
+/// How the server is started, and where it listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Listen {
+    pub start: Start,
+    /// Addresses to bind; resolved from `-a`, `-4`, `-6` and `-P`. A wildcard
+    /// IPv6 address among them is bound with IPV6_V6ONLY.
+    pub addresses: Vec<SocketAddr>,
+    /// `-p`: where the process id is written.
+    pub pid_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// `-F`: standalone, in the foreground, logging to standard error.
+    Foreground,
+    /// `-D`: standalone, detached, logging to syslog.
+    Daemon,
+    /// Standard input is a connected control connection (inetd, nowait).
+    Connected,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Logging {
+    /// `-d`, `-v`: how often they were given.
+    pub debug: u8,
+    /// `-l`: once logs sessions, twice also every command that changes or moves a file.
+    pub transfers: u8,
+    /// `-L`: transfer log in xferlog format.
+    pub xferlog: Option<PathBuf>,
+}
+
+/// How much of the server one client, one host, one user may have. Zero of a
+/// command-line value, "no limit", is `None` here.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    /// `--max-clients`: sessions in all; the pool's fixed maximum.
+    pub max_clients: usize,
+    pub max_per_ip: Option<usize>,
+    pub max_per_user: Option<usize>,
+    /// `-t`: a client may be silent for this long.
+    pub idle_timeout: Duration,
+    /// `-T`: the most that SITE IDLE may ask for.
+    pub max_idle_timeout: Duration,
+    /// `--login-timeout`: from the greeting to the end of the login.
+    pub login_timeout: Duration,
+    /// `--login-delay`: how long after PASS every refusal is sent.
+    pub login_delay: Duration,
+    /// `--max-login-attempts`: the failure that ends the session.
+    pub max_login_attempts: Option<u32>,
+    /// `--ban=N/PERIOD/TIME`.
+    pub ban: Option<Ban>,
+    /// Bytes a second of one session.
+    pub rate_download: Option<u64>,
+    pub rate_upload: Option<u64>,
+    /// Bytes that one upload may bring a file to.
+    pub max_file_size: Option<u64>,
+    /// Per cent of a file system that uploads leave free.
+    pub min_free_space: Option<u8>,
+    /// `--list-limit=FILES:DEPTH` of one listing.
+    pub list_files: Option<usize>,
+    pub list_depth: Option<usize>,
+}
+
+/// `failures` failed logins within `period` refuse a host for `time`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ban {
+    pub failures: u32,
+    pub period: Duration,
+    pub time: Duration,
+}
+
+/// Who may log in.
+#[derive(Clone, Debug)]
+pub(crate) struct LoginPolicy {
+    /// `None`: no anonymous login (`--no-anonymous`, or no such account and no `--anonymous-root`).
+    pub anonymous: Option<AnonymousPolicy>,
+    /// `-A`: nobody else.
+    pub anonymous_only: bool,
+    pub auth: AuthMethod,
+    /// `--pam-service` (`ftpd`).
+    pub pam_service: String,
+    /// `--pam-session`.
+    pub pam_session: bool,
+    /// `--auth-helpers` (2).
+    pub auth_helpers: usize,
+    /// `--user-file`: accounts of a server that is not started by root.
+    pub user_file: Option<PathBuf>,
+    /// `--min-uid` (1): accounts with a lower uid are refused; uid 0 always is.
+    pub min_uid: u32,
+    pub chroot: Chroot,
+    /// A login shell must be in /etc/shells (off with `--no-shell-check`).
+    pub shell_check: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct AnonymousPolicy {
+    /// `--anonymous-user` (`ftp`): whose rights the anonymous client has when the server is root's.
+    pub user: String,
+    /// `--anonymous-root`; `None` is that account's home.
+    pub root: Option<PathBuf>,
+    /// `-M` turns it off.
+    pub mkdir: bool,
+    /// `-m` turns it on: may overwrite, delete and rename what is there.
+    pub overwrite: bool,
+    /// `-O`.
+    pub write_only: bool,
+    /// `-u` for anonymous uploads is the server's umask; nothing of its own.
+    pub statfile: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthMethod {
+    /// PAM, or the shadow file where there is no libpam.
+    Pam,
+    Shadow,
+}
+
+/// `--chroot`: who is confined to the home directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chroot {
+    /// Those whom ftpchroot names.
+    File,
+    All,
+    None,
+}
+
+/// Where data connections may come from and go to.
+#[derive(Clone, Debug)]
+pub(crate) struct DataPolicy {
+    /// `--passive-ports`, both ends included.
+    pub passive_ports: (u16, u16),
+    /// `--passive-address`: what 227 names in place of the control connection's address.
+    pub passive_address: Option<IpAddr>,
+    /// `--passive-address-exempt`: clients that are told the real address all the same.
+    pub passive_address_exempt: Vec<Cidr>,
+    pub active: bool,
+    pub passive: bool,
+    /// `-E` turns EPSV (and LPSV) off.
+    pub epsv: bool,
+    /// `--active-source-port`; `None`: the control port - 1, the best that can be had; `Some(0)`: any.
+    pub active_source_port: Option<u16>,
+    /// `--data-peer-check`: the data connection must come from the control connection's peer.
+    pub peer_check: bool,
+    /// `-R`: PORT and EPRT may name any address and port.
+    pub foreign: bool,
+    /// `--data-timeout`: for the data connection to open, and for each stall while bytes flow.
+    pub timeout: Duration,
+}
+
+/// A network: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cidr {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Cidr {
+    /// Whether `address` (an IPv4-mapped one counts as IPv4) is in the network.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        fn bits(address: IpAddr) -> (u128, u32) {
+            match address.to_canonical() {
+                IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
+                IpAddr::V6(v6) => (v6.to_bits(), 128),
+            }
+        }
+        let ((net, width), (host, host_width)) = (bits(self.address), bits(address));
+        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+        width == host_width && net & mask == host & mask
+    }
+}
+
+/// What may be done with files, whoever asks.
+#[derive(Clone, Debug)]
+pub(crate) struct FilePolicy {
+    /// `-u`.
+    pub umask: u32,
+    /// `-r`.
+    pub read_only: bool,
+    /// `-o`.
+    pub write_only: bool,
+    /// `--delete-aborted`: an upload that was cut off is removed.
+    pub delete_aborted: bool,
+    pub no_chmod: bool,
+    pub no_delete: bool,
+    pub no_rename: bool,
+    pub no_overwrite: bool,
+    /// `--hide-ids`: listings say `ftp ftp` for every owner and group.
+    pub hide_ids: bool,
+}
+
+/// What a client is told of the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Greeting {
+    /// `-h`: neither host name nor version nor system.
+    pub hide_host: bool,
+    /// `-q`: no version.
+    pub hide_version: bool,
+    /// This host's name, for the greeting and STAT.
+    pub host_name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_its_addresses_and_no_others() {
+        let net = Cidr { address: "10.1.0.0".parse().unwrap(), prefix: 16 };
+        assert!(net.contains("10.1.255.1".parse().unwrap()));
+        assert!(net.contains("::ffff:10.1.2.3".parse().unwrap()));
+        assert!(!net.contains("10.2.0.1".parse().unwrap()));
+        assert!(!net.contains("a01::".parse().unwrap()));
+        assert!(Cidr { address: "::".parse().unwrap(), prefix: 0 }.contains("fe80::1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,7 @@
+//! The pure protocol: bytes in, values out. No socket, file, clock or environment.
+
+pub(crate) mod codec;
+pub(crate) mod listing;
+pub(crate) mod params;
+pub(crate) mod path;
+pub(crate) mod secret;

@@ -1,0 +1,13 @@
+//! The operating system behind safe functions: the only unsafe code and the
+//! only `cfg(target_os)` of ferryd. Knows nothing of FTP.
+
+pub(crate) mod accounts;
+pub(crate) mod clock;
+pub(crate) mod crypt;
+pub(crate) mod files;
+pub(crate) mod identity;
+pub(crate) mod pam;
+pub(crate) mod process;
+pub(crate) mod root;
+pub(crate) mod sandbox;
+pub(crate) mod sockets;
