@@ -1,7 +1,11 @@
 //! The pure protocol: bytes in, values out. No socket, file, clock or environment.
 
+pub(crate) mod argument;
 pub(crate) mod codec;
+pub(crate) mod command;
 pub(crate) mod listing;
 pub(crate) mod params;
 pub(crate) mod path;
+pub(crate) mod reply;
 pub(crate) mod secret;
+pub(crate) mod telnet;

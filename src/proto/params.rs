@@ -1,5 +1,5 @@
-//! The transfer parameters of RFC 959 section 3.1 and 3.4: representation type,
-//! file structure, transfer mode.
+//! The transfer parameters of RFC 959 section 3.1. File structure and transfer mode
+//! have one value each, file and stream.
 
 /// How the bytes of a file are to be understood: the TYPE command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -9,18 +9,4 @@ pub(crate) enum RepresentationType {
     Ascii,
     /// `I` and `L 8`: bytes.
     Image,
-}
-
-/// The STRU command: `F` alone until record structure comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) enum FileStructure {
-    #[default]
-    File,
-}
-
-/// The MODE command: `S` alone until block mode comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) enum TransferMode {
-    #[default]
-    Stream,
 }

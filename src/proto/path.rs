@@ -56,10 +56,6 @@ impl VirtualPath {
         self.bytes.is_empty()
     }
 
-    pub(crate) fn components(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.split(|&byte| byte == b'/').skip(1)
-    }
-
     /// The path as 257 and the log show it, `/` in front.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         if self.bytes.is_empty() { b"/" } else { &self.bytes }
@@ -114,11 +110,9 @@ mod tests {
         let long = path("/a/b/c");
         assert_eq!(long.file_name(), Some(&b"c"[..]));
         assert_eq!(long.parent(), path("/a/b"));
-        assert_eq!(long.components().collect::<Vec<_>>(), [b"a", b"b", b"c"]);
         assert_eq!(long.relative(), b"a/b/c");
         assert_eq!(VirtualPath::root().file_name(), None);
         assert_eq!(VirtualPath::root().parent(), VirtualPath::root());
-        assert_eq!(VirtualPath::root().components().count(), 0);
         assert_eq!(VirtualPath::root().relative(), b".");
     }
 }
