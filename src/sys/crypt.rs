@@ -1,1 +1,233 @@
-//! (being written)
+//! Passwords as shadow(5) and crypt(5) keep them, for systems without PAM and for user files.
+//!
+//! crypt_r is loaded when it is first needed, so that building ferryd does not need libcrypt.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::hint::black_box;
+use std::io;
+
+use libloading::Library;
+use libloading::os::unix::Library as UnixLibrary;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::accounts::Verdict;
+
+/// The library's crypt_r.
+pub(crate) struct Crypt {
+    crypt_r: CryptFn,
+    /// The function is its, so it is never unloaded before it.
+    _library: Library,
+}
+
+type CryptFn = unsafe extern "C" fn(*const c_char, *const c_char, *mut c_void) -> *mut c_char;
+
+/// What the shadow file says of an account. Numbers are days since 1970, or -1.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Shadow {
+    pub hash: Zeroizing<Vec<u8>>,
+    pub last_change: i64,
+    /// Days that a password may be used, and days of grace after them.
+    pub maximum: i64,
+    pub inactive: i64,
+    /// The day from which the account is not valid.
+    pub expires: i64,
+}
+
+impl Crypt {
+    /// # Errors
+    /// `NotFound` when the system has no crypt_r.
+    pub(crate) fn load() -> io::Result<Crypt> {
+        ["libcrypt.so.2", "libcrypt.so.1", "libcrypt.so.5", "libcrypt.so"]
+            .into_iter()
+            // SAFETY: the constructors of libcrypt may run in this process.
+            .filter_map(|name| unsafe { Library::new(name) }.ok())
+            // Some C libraries have it themselves.
+            .chain([UnixLibrary::this().into()])
+            .find_map(|library| {
+                // SAFETY: this is the type of crypt_r wherever it exists.
+                let crypt_r = *unsafe { library.get::<CryptFn>(c"crypt_r") }.ok()?;
+                Some(Crypt { crypt_r, _library: library })
+            })
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether `hash` is that of `password`. A hash that the library cannot
+    /// compute, `*` and `!` among them, is nobody's.
+    pub(crate) fn verify(&self, password: &CStr, hash: &[u8]) -> bool {
+        let Ok(setting) = CString::new(hash) else { return false };
+        let found = self.hash(password, &setting);
+        // A failure is `*0` or `*1`, which must not pass for a hash.
+        found.is_some_and(|found| !found.starts_with(b"*") && same(&found, hash))
+    }
+
+    /// Takes as long as a login whose password is wrong.
+    pub(crate) fn pretend(&self, password: &CStr) {
+        // The default of today's systems, and of those a little older.
+        const SETTINGS: [&CStr; 2] = [
+            c"$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7",
+            c"$6$ferrydferryd$",
+        ];
+        for setting in SETTINGS {
+            if self.hash(password, setting).is_some_and(|hash| !hash.starts_with(b"*")) {
+                break;
+            }
+        }
+    }
+
+    fn hash(&self, password: &CStr, setting: &CStr) -> Option<Zeroizing<Vec<u8>>> {
+        /// struct crypt_data is 32 KiB in libxcrypt and 128 KiB in old glibc.
+        const DATA_WORDS: usize = 32 << 10;
+        let mut data = vec![0u64; DATA_WORDS];
+        // SAFETY: both strings end in NUL; the data are ours, zeroed as the
+        // first call asks for, aligned, and larger than any implementation's.
+        let found = unsafe { (self.crypt_r)(password.as_ptr(), setting.as_ptr(), data.as_mut_ptr().cast()) };
+        let hash = (!found.is_null()).then(|| {
+            // SAFETY: what is not null is a string that ends in NUL, in the data, which live.
+            Zeroizing::new(unsafe { CStr::from_ptr(found) }.to_bytes().to_vec())
+        });
+        data.zeroize();
+        hash
+    }
+}
+
+impl Shadow {
+    /// Whether no password can be right: locked by `!`, or never set.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.hash.is_empty() || self.hash.starts_with(b"!") || self.hash.starts_with(b"*")
+    }
+
+    /// What the dates mean on the day `today`, for an account whose password was right.
+    pub(crate) fn verdict(&self, today: i64) -> Verdict {
+        // As pam_unix reads them: 0 is a day like others for `expires`, and
+        // "at the next login" for `last_change`.
+        if self.expires >= 0 && today >= self.expires {
+            return Verdict::AccountExpired;
+        }
+        if self.last_change == 0 {
+            return Verdict::PasswordExpired;
+        }
+        if self.last_change > 0 && self.maximum >= 0 {
+            let last_day = self.last_change.saturating_add(self.maximum);
+            if self.inactive >= 0 && today > last_day.saturating_add(self.inactive) {
+                return Verdict::AccountExpired;
+            }
+            if today > last_day {
+                return Verdict::PasswordExpired;
+            }
+        }
+        Verdict::Right
+    }
+}
+
+/// The account's entry in the shadow file, or `None`.
+///
+/// # Errors
+/// Those of getspnam_r(3): EACCES for a process that is not root's.
+#[cfg(target_os = "linux")]
+pub(crate) fn shadow(name: &CStr) -> io::Result<Option<Shadow>> {
+    use super::accounts::{bytes_of, look_up};
+    look_up(
+        |entry: *mut libc::spwd, buffer, result| {
+            // SAFETY: the entry, the buffer with its length and the result are
+            // live and ours alone; the name ends in NUL.
+            unsafe {
+                libc::getspnam_r(name.as_ptr(), entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
+            }
+        },
+        #[allow(clippy::useless_conversion, reason = "a c_long has 32 bits on some machines")]
+        |entry| Shadow {
+            hash: Zeroizing::new(bytes_of(entry.sp_pwdp)),
+            last_change: entry.sp_lstchg.into(),
+            maximum: entry.sp_max.into(),
+            inactive: entry.sp_inact.into(),
+            expires: entry.sp_expire.into(),
+        },
+    )
+}
+
+/// Only PAM knows the passwords here.
+///
+/// # Errors
+/// Always `Unsupported`.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn shadow(_name: &CStr) -> io::Result<Option<Shadow>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Compares in a time that depends on the lengths alone.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let differences = one.iter().zip(other).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
+    black_box(differences) == 0 && one.len() == other.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// crypt(5) of "secret" with the salt "saltsalt"; any libcrypt computes it.
+    const SHA512: &[u8] =
+        b"$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1";
+
+    fn shadow(hash: &str) -> Shadow {
+        let hash = Zeroizing::new(hash.as_bytes().to_vec());
+        Shadow { hash, last_change: 20_000, maximum: 99_999, inactive: -1, expires: -1 }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_password_matches_its_own_hash_alone() {
+        let crypt = Crypt::load().unwrap();
+        let hash = crypt.hash(c"secret", c"$6$saltsalt$").unwrap();
+        assert_eq!(*hash, SHA512);
+        assert!(crypt.verify(c"secret", &hash));
+        assert!(!crypt.verify(c"Secret", &hash));
+        assert!(!crypt.verify(c"", &hash));
+        assert!(!crypt.verify(c"secret", &hash[..hash.len() - 1]));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_no_hash_matches_nothing() {
+        let crypt = Crypt::load().unwrap();
+        for hash in ["", "*", "!", "!!", "*0", "*1", "x", "$", "$6$", "$9$salt$hash", "secret", "$6$salt\0$"]
+        {
+            for password in [c"", c"secret", c"*0", c"*1", c"*", c"!"] {
+                assert!(!crypt.verify(password, hash.as_bytes()), "{hash:?}");
+            }
+        }
+        crypt.pretend(c"secret");
+    }
+
+    #[test]
+    fn locked_accounts_are_known_by_their_hash() {
+        for hash in ["", "!", "!!", "*", "!$6$salt$hash", "*LK*"] {
+            assert!(shadow(hash).is_locked(), "{hash:?}");
+        }
+        assert!(!shadow("$6$salt$hash").is_locked());
+    }
+
+    #[test]
+    fn dates_expire_accounts_and_passwords() {
+        let sound = shadow("$6$salt$hash");
+        assert_eq!(sound.verdict(20_500), Verdict::Right);
+        assert_eq!(Shadow { expires: 20_500, ..sound.clone() }.verdict(20_499), Verdict::Right);
+        assert_eq!(Shadow { expires: 20_500, ..sound.clone() }.verdict(20_500), Verdict::AccountExpired);
+        assert_eq!(Shadow { expires: 0, ..sound.clone() }.verdict(20_500), Verdict::AccountExpired);
+        assert_eq!(Shadow { last_change: 0, ..sound.clone() }.verdict(20_500), Verdict::PasswordExpired);
+        let aged = Shadow { maximum: 100, ..sound.clone() };
+        assert_eq!(aged.verdict(20_100), Verdict::Right);
+        assert_eq!(aged.verdict(20_101), Verdict::PasswordExpired);
+        let grace = Shadow { inactive: 10, ..aged };
+        assert_eq!(grace.verdict(20_110), Verdict::PasswordExpired);
+        assert_eq!(grace.verdict(20_111), Verdict::AccountExpired);
+        assert_eq!(Shadow { maximum: i64::MAX, ..sound }.verdict(20_500), Verdict::Right);
+    }
+
+    #[test]
+    fn unequal_lengths_are_not_the_same() {
+        assert!(same(b"abc", b"abc"));
+        assert!(!same(b"abc", b"abd"));
+        assert!(!same(b"abc", b"ab"));
+        assert!(!same(b"", b"a"));
+    }
+}

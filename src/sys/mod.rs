@@ -3,11 +3,14 @@
 
 pub(crate) mod accounts;
 pub(crate) mod clock;
+pub(crate) mod control;
 pub(crate) mod crypt;
 pub(crate) mod files;
+pub(crate) mod helper;
 pub(crate) mod identity;
 pub(crate) mod pam;
 pub(crate) mod process;
 pub(crate) mod root;
 pub(crate) mod sandbox;
 pub(crate) mod sockets;
+pub(crate) mod wtmp;

@@ -1,0 +1,358 @@
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::{fs, thread};
+
+use super::*;
+
+/// A directory of a test's own, gone when the test is.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Scratch {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ferryd-files-{}-{number}", std::process::id());
+        let path = fs::canonicalize(std::env::temp_dir()).unwrap().join(name);
+        _ = fs::remove_dir_all(&path);
+        fs::DirBuilder::new().mode(0o755).create(&path).unwrap();
+        Scratch(path)
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Both ways to resolve a path, where the system has both.
+fn both(root: &Path) -> Vec<Root> {
+    let mut roots = vec![Root::open(root).unwrap()];
+    #[cfg(target_os = "linux")]
+    roots.push(Root { has_openat2: false, ..Root::open(root).unwrap() });
+    roots
+}
+
+fn read(root: &Root, path: &str) -> io::Result<String> {
+    let fd = root.open_at(path.as_bytes(), OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+    io::read_to_string(fs::File::from(fd))
+}
+
+fn error(result: io::Result<impl Sized>) -> Option<Errno> {
+    result.err().and_then(|err| Errno::from_io_error(&err))
+}
+
+/// `outside/secret` and, next to it, `in` as the root: `in/d/e/f` says "inside".
+fn tree() -> Scratch {
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.join("outside")).unwrap();
+    fs::write(scratch.join("outside/secret"), "outside").unwrap();
+    fs::create_dir_all(scratch.join("in/d/e")).unwrap();
+    fs::write(scratch.join("in/d/e/f"), "inside").unwrap();
+    scratch
+}
+
+#[test]
+fn links_resolve_inside_the_root() {
+    let scratch = tree();
+    let inside = scratch.join("in");
+    symlink("/d/e/f", inside.join("absolute")).unwrap();
+    symlink("e/f", inside.join("d/relative")).unwrap();
+    symlink("../../../../../d/e", inside.join("d/up")).unwrap();
+    symlink("/", inside.join("d/slash")).unwrap();
+    symlink(scratch.join("outside"), inside.join("out")).unwrap();
+    symlink("../outside/secret", inside.join("out2")).unwrap();
+    for root in both(&inside) {
+        for path in
+            ["d/e/f", "absolute", "d/relative", "d/up/f", "d/slash/d/e/f", "d/e/../e/./f", "../../d//e/f"]
+        {
+            assert_eq!(read(&root, path).unwrap(), "inside", "{path}");
+        }
+        for path in ["out", "out/secret", "out2", "../outside/secret", "none", "d/none", "none/f", ""] {
+            assert_eq!(error(read(&root, path)), Some(Errno::NOENT), "{path}");
+        }
+        for path in ["d/e/f/g", "d/e/f/", "d/e/f/.", "d/e/f/..", "absolute/"] {
+            assert_eq!(error(read(&root, path)), Some(Errno::NOTDIR), "{path}");
+        }
+    }
+}
+
+#[test]
+fn forty_links_are_followed_and_no_more() {
+    let scratch = tree();
+    let inside = scratch.join("in");
+    symlink("d/e/f", inside.join("1")).unwrap();
+    for number in 2..=41 {
+        symlink(format!("{}", number - 1), inside.join(number.to_string())).unwrap();
+    }
+    symlink("loop", inside.join("loop")).unwrap();
+    for root in both(&inside) {
+        assert_eq!(read(&root, "40").unwrap(), "inside");
+        assert_eq!(error(read(&root, "41")), Some(Errno::LOOP));
+        assert_eq!(error(read(&root, "loop")), Some(Errno::LOOP));
+        assert_eq!(error(read(&root, "loop/x")), Some(Errno::LOOP));
+        assert_eq!(error(root.locate(b"41")), Some(Errno::LOOP));
+        assert_eq!(root.locate(b"40").unwrap().1.as_c_str(), c"f");
+    }
+}
+
+#[test]
+fn a_file_is_created_where_a_dangling_link_leads_inside() {
+    for which in 0..2 {
+        let scratch = tree();
+        let inside = scratch.join("in");
+        symlink("/d/new", inside.join("link")).unwrap();
+        symlink(scratch.join("outside/new"), inside.join("out")).unwrap();
+        let roots = both(&inside);
+        let Some(root) = roots.get(which) else { continue };
+        let create = OFlags::WRONLY | OFlags::CREATE;
+        let exclusive = root.open_at(b"link", create | OFlags::EXCL, Mode::RUSR);
+        assert_eq!(error(exclusive), Some(Errno::EXIST));
+        let no_follow = root.open_at(b"link", create | OFlags::NOFOLLOW, Mode::RUSR);
+        assert_eq!(error(no_follow), Some(Errno::LOOP));
+        root.open_at(b"link", create, Mode::RUSR | Mode::WUSR).unwrap();
+        assert!(inside.join("d/new").is_file());
+        assert_eq!(error(root.open_at(b"out", create, Mode::RUSR)), Some(Errno::NOENT));
+        assert!(!scratch.join("outside/new").exists());
+    }
+}
+
+#[test]
+fn the_parent_of_a_name_need_not_hold_it() {
+    let scratch = tree();
+    for root in both(&scratch.join("in")) {
+        let (dir, name) = root.parent(b"d/e/none").unwrap();
+        assert_eq!(name.as_c_str(), c"none");
+        assert!(files::stat_at(dir.as_fd(), c"f").is_ok());
+        assert_eq!(root.parent(b"d").unwrap().1.as_c_str(), c"d");
+        assert_eq!(error(root.parent(b".")), Some(Errno::BUSY));
+        assert_eq!(error(root.parent(b"none/x")), Some(Errno::NOENT));
+        assert_eq!(error(root.parent(b"d/e/f/x")), Some(Errno::NOTDIR));
+    }
+}
+
+#[test]
+fn names_are_bytes_and_have_limits() {
+    let scratch = tree();
+    let inside = scratch.join("in");
+    for root in both(&inside) {
+        for name in [&b" a\n\xFF\""[..], &[b'x'; 255], &[0xFE; 255]] {
+            let flags = OFlags::WRONLY | OFlags::CREATE;
+            if cfg!(target_os = "linux") || std::str::from_utf8(name).is_ok() {
+                root.open_at(name, flags, Mode::RUSR | Mode::WUSR).unwrap();
+                assert!(root.stat(name).unwrap().is_file());
+            }
+        }
+        assert_eq!(error(root.stat(&[b'x'; 256])), Some(Errno::NAMETOOLONG));
+        assert_eq!(error(root.stat(&b"d/../".repeat(1000))), Some(Errno::NAMETOOLONG));
+        assert_eq!(error(root.stat(b"a\0b")), Some(Errno::INVAL));
+    }
+}
+
+#[test]
+fn a_root_is_not_opened_through_a_link_of_someone_else() {
+    let scratch = tree();
+    symlink("in", scratch.join("link")).unwrap();
+    assert!(Root::open(&scratch.join("link/d")).is_ok());
+    let slash = rustix::fs::openat(CWD, c"/", DIRECTORY, Mode::empty()).unwrap();
+    for path in [scratch.join("link"), scratch.join("link/d")] {
+        let mut walk = Walk::new(slash.as_fd(), path.as_os_str().as_bytes());
+        walk.owners = Some([u32::MAX, u32::MAX]);
+        assert_eq!(error(walk.open(DIRECTORY, Mode::empty())), Some(Errno::PERM));
+    }
+}
+
+#[test]
+fn a_directory_moved_away_meanwhile_leads_nowhere() {
+    let scratch = tree();
+    let inside = scratch.join("in");
+    symlink("d/e/../../../../outside/secret", inside.join("jump")).unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                _ = fs::rename(inside.join("d/e"), scratch.join("outside/e"));
+                _ = fs::rename(scratch.join("outside/e"), inside.join("d/e"));
+            }
+        });
+        for root in both(&inside) {
+            for _ in 0..3000 {
+                assert!(read(&root, "jump").is_err());
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// The doors of /proc to what this process has open stay shut both ways.
+#[cfg(target_os = "linux")]
+#[test]
+fn magic_links_are_not_followed() {
+    for root in both(Path::new("/")) {
+        for path in [
+            "proc/self/exe",
+            "proc/self/root/etc",
+            "proc/self/cwd",
+            "proc/thread-self/fd/0",
+            "proc/self/ns/mnt",
+        ] {
+            assert_eq!(error(root.stat(path.as_bytes())), Some(Errno::LOOP), "{path}");
+        }
+        assert!(root.stat(b"proc/self/status").unwrap().is_file());
+        assert!(root.stat(b"proc/mounts").unwrap().is_file());
+    }
+}
+
+/// The walker against the kernel: the same paths in the same trees, at random.
+#[cfg(target_os = "linux")]
+mod differential {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % end
+        }
+
+        fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+            from[self.below(from.len())]
+        }
+
+        fn path(&mut self) -> String {
+            let names = ["a", "b", "c", "f", "l", "m", "n", "..", "..", ".", "", "none"];
+            let count = 1 + self.below(5);
+            let path: Vec<_> = (0..count).map(|_| self.pick(&names)).collect();
+            path.join("/")
+        }
+
+        fn target(&mut self) -> String {
+            let slash = self.pick(&["", "", "/", "//"]);
+            let target = slash.to_owned() + &self.path() + self.pick(&["", "", "", "/", "/.", "//", "/.."]);
+            if target.is_empty() { ".".to_owned() } else { target }
+        }
+    }
+
+    /// Directories a, b and c, files f, links l, m and n, three levels deep.
+    fn grow(random: &mut Random, dir: &Path, depth: u32) {
+        for name in ["a", "b", "c"] {
+            if depth < 3 && random.below(4) != 0 {
+                fs::create_dir(dir.join(name)).unwrap();
+                grow(random, &dir.join(name), depth + 1);
+            }
+        }
+        if random.below(3) != 0 {
+            fs::write(dir.join("f"), "").unwrap();
+        }
+        for name in ["l", "m", "n"] {
+            if random.below(3) != 0 {
+                symlink(random.target(), dir.join(name)).unwrap();
+            }
+        }
+        if depth > 0 && random.below(8) == 0 {
+            // Without read, without search, without both: they matter unless root runs this.
+            let mode = [0o300, 0o600, 0o000][random.below(3)];
+            fs::set_permissions(dir, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    fn open_up(dir: &Path) {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
+        for entry in fs::read_dir(dir).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                open_up(&entry.path());
+            }
+        }
+    }
+
+    /// What came of it: the file, or the error. What was created goes again.
+    fn outcome(root: &Root, path: &str, flags: OFlags, known: &mut HashSet<String>) -> Result<String, Errno> {
+        let fd = match root.open_at(path.as_bytes(), flags, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => fd,
+            Err(err) => return Err(Errno::from_io_error(&err).unwrap()),
+        };
+        use std::os::fd::AsRawFd;
+        let name = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+        let name = name.into_os_string().into_string().unwrap();
+        if flags.contains(OFlags::CREATE) && !known.contains(&name) {
+            fs::remove_file(&name).unwrap();
+        }
+        Ok(name)
+    }
+
+    fn collect(dir: &Path, known: &mut HashSet<String>) {
+        known.insert(dir.to_str().unwrap().to_owned());
+        for entry in fs::read_dir(dir).unwrap().flatten() {
+            known.insert(entry.path().to_str().unwrap().to_owned());
+            if entry.file_type().unwrap().is_dir() {
+                collect(&entry.path(), known);
+            }
+        }
+    }
+
+    #[test]
+    fn the_walker_finds_what_the_kernel_finds() {
+        let ways = [
+            OFlags::RDONLY,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            OFlags::RDONLY | OFlags::NOFOLLOW,
+            OFlags::PATH,
+            OFlags::PATH | OFlags::DIRECTORY,
+            OFlags::PATH | OFlags::NOFOLLOW,
+            OFlags::WRONLY,
+            OFlags::WRONLY | OFlags::CREATE,
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+            OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW,
+        ];
+        let (mut found, mut refused) = (0, 0);
+        for seed in 0..25 {
+            let mut random = Random(seed);
+            let scratch = Scratch::new();
+            fs::create_dir(scratch.join("root")).unwrap();
+            // Permissions come last, so that the list of what is there is whole.
+            let mut known = HashSet::new();
+            grow(&mut random, &scratch.join("root"), 0);
+            let [kernel, walker] = <[Root; 2]>::try_from(both(&scratch.join("root"))).ok().unwrap();
+            if !kernel.has_openat2 {
+                return; // Nothing to compare with.
+            }
+            let modes = modes(&scratch.join("root"));
+            open_up(&scratch.join("root"));
+            collect(&scratch.join("root"), &mut known);
+            for (path, mode) in modes.iter().rev() {
+                fs::set_permissions(path, fs::Permissions::from_mode(*mode)).unwrap();
+            }
+            for _ in 0..150 {
+                let path = random.path();
+                for flags in ways {
+                    let want = outcome(&kernel, &path, flags, &mut known);
+                    let got = outcome(&walker, &path, flags, &mut known);
+                    assert_eq!(got, want, "seed {seed}, path {path:?}, flags {flags:?}");
+                    *(if want.is_ok() { &mut found } else { &mut refused }) += 1;
+                }
+            }
+            open_up(&scratch.join("root"));
+        }
+        assert!(found > 1000 && refused > 1000, "{found} found, {refused} refused");
+    }
+
+    /// The directories and their modes, outermost first; opens each on the way.
+    fn modes(dir: &Path) -> Vec<(PathBuf, u32)> {
+        let mut modes = vec![(dir.to_owned(), fs::metadata(dir).unwrap().permissions().mode() & 0o7777)];
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
+        for entry in fs::read_dir(dir).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                modes.extend(self::modes(&entry.path()));
+            }
+        }
+        modes
+    }
+}
