@@ -1,1 +1,466 @@
-//! (being written)
+//! Who may log in, and as whom: a name and a password become an `Account`, or
+//! a reason why not.
+//!
+//! `policy` says who may, `verifier` asks a helper process whether the password
+//! is right. Whoever is refused is refused in the same way, after the same
+//! work: a client does not learn which accounts exist, are locked or listed.
+
+use std::ffi::CString;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, fmt, io};
+
+use crate::config::{AuthMethod, Chroot, Config, LoginPolicy};
+use crate::proto::secret::Password;
+use crate::sys::accounts::{self, Passwd, Verdict};
+use crate::sys::identity::{Identity, is_root};
+
+use anonymous::Anonymous;
+use policy::{AdminFile, Jail, Subject, is_plausible_name, jail_of};
+use protocol::{Answer, Request, Secret};
+pub(crate) use verifier::PamSession;
+use verifier::Verifier;
+
+mod anonymous;
+pub(crate) mod helper;
+mod policy;
+mod protocol;
+mod user_file;
+mod verifier;
+
+/// Who may log in to one server. Made while the server is still root's.
+pub(crate) struct Authenticator {
+    login: LoginPolicy,
+    config_dir: PathBuf,
+    anonymous: Option<Anonymous>,
+    /// `None`: only anonymous logins are allowed.
+    verifier: Option<Verifier>,
+    method: Method,
+    server_uid: u32,
+}
+
+/// Who is logged in, and with whose rights.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    /// The login name; `ftp` for anonymous.
+    pub name: String,
+    pub kind: AccountKind,
+    /// `None`: the server is not root's, and its own rights are the session's.
+    pub identity: Option<Identity>,
+    /// The real directory that is the client's `/`.
+    pub root: PathBuf,
+    /// The root is a jail.
+    pub confined: bool,
+    /// The first working directory, as a path in the client's tree. It need not exist.
+    pub start: Vec<u8>,
+    /// Held until the session ends, if `--pam-session` opened one.
+    pub session: Option<PamSession>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AccountKind {
+    /// Who the client says it is, as text; not to be believed.
+    Anonymous {
+        email: String,
+    },
+    Real,
+}
+
+/// Why a login fails. The reason is for the log alone.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Answered 530, whatever the cause.
+    Denied { reason: String },
+    /// The check itself failed: answered 421 or 451, and not counted as an attempt.
+    Unavailable { reason: String },
+}
+
+/// How the passwords of system accounts are checked.
+#[derive(Debug, PartialEq, Eq)]
+enum Method {
+    Pam {
+        service: CString,
+    },
+    Shadow,
+    /// There is neither libpam nor crypt_r.
+    None,
+}
+
+/// Somebody who may log in, if the password is right.
+struct Candidate {
+    account: Account,
+    proof: Proof,
+}
+
+/// What the password is checked against.
+enum Proof {
+    /// The system's knowledge of the account of this name.
+    System(CString),
+    /// A hash of the user file.
+    Hash(Vec<u8>),
+}
+
+impl Authenticator {
+    /// Starts the helper processes, and looks up what does not change while
+    /// the server runs: the anonymous account and its directory.
+    ///
+    /// # Errors
+    /// The anonymous account or directory does not exist; the helpers cannot
+    /// be started.
+    pub(crate) fn start(config: &Config) -> io::Result<Authenticator> {
+        /// The slowest login there is: directory services that time out.
+        const HELPER_DEADLINE: Duration = Duration::from_secs(30);
+        let login = config.login.clone();
+        let start = || Verifier::start(login.auth_helpers, HELPER_DEADLINE);
+        let verifier = if login.anonymous_only { None } else { Some(start()?) };
+        Authenticator::with(config, verifier)
+    }
+
+    fn with(config: &Config, verifier: Option<Verifier>) -> io::Result<Authenticator> {
+        let login = config.login.clone();
+        let method = match &verifier {
+            Some(verifier) => Method::choose(&login, verifier)?,
+            None => Method::None,
+        };
+        let anonymous = login.anonymous.as_ref().map(Anonymous::new).transpose()?;
+        let server_uid = server_uid()?;
+        if anonymous.as_ref().and_then(Anonymous::identity).is_some_and(|identity| identity.uid == server_uid)
+        {
+            log::warn!(
+                "the anonymous account should be one of its own: other processes have this one's rights"
+            );
+        }
+        Ok(Authenticator {
+            anonymous,
+            verifier,
+            method,
+            config_dir: config.config_dir.clone(),
+            server_uid,
+            login,
+        })
+    }
+
+    /// The uid that `become_user` gives a session beside the account's: the
+    /// server's own unprivileged account.
+    pub(crate) fn server_uid(&self) -> u32 {
+        self.server_uid
+    }
+
+    /// Whether `user` means the anonymous login, and there is one.
+    pub(crate) fn is_anonymous(&self, user: &[u8]) -> bool {
+        self.anonymous.is_some() && Anonymous::is_meant_by(user)
+    }
+
+    /// Lets `user` in, or not. Blocks for as long as a helper may take (30 s).
+    /// For a thread that is still root's, if the server is; the caller delays
+    /// every refusal for the same time.
+    pub(crate) fn log_in(&self, user: &[u8], password: &Password, peer: IpAddr) -> Result<Account, Refusal> {
+        if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
+            return anonymous.log_in(&self.ftpusers(), password.as_bytes());
+        }
+        let Some(verifier) = &self.verifier else {
+            return Err(Refusal::denied("only anonymous logins are allowed"));
+        };
+        let secret = Request::secret(password.as_bytes());
+        match (self.candidate(user), secret) {
+            (Ok(candidate), Some(secret)) => self.check(verifier, candidate, secret, peer),
+            (Ok(_), None) => self.pretend(verifier, None, Refusal::denied("wrong password")),
+            (Err(refusal @ Refusal::Denied { .. }), secret) => self.pretend(verifier, secret, refusal),
+            (Err(refusal @ Refusal::Unavailable { .. }), _) => Err(refusal),
+        }
+    }
+
+    fn check(
+        &self,
+        verifier: &Verifier,
+        Candidate { mut account, proof }: Candidate,
+        password: Secret,
+        peer: IpAddr,
+    ) -> Result<Account, Refusal> {
+        let request = match (proof, &self.method) {
+            (Proof::Hash(hash), _) => Request::Hash { hash, password },
+            (Proof::System(user), Method::Pam { service }) => Request::Pam {
+                service: service.clone(),
+                user,
+                remote_host: CString::new(peer.to_canonical().to_string()).expect("an address has no NUL"),
+                password,
+                session: self.login.pam_session,
+            },
+            (Proof::System(user), Method::Shadow) => Request::Shadow { user, password },
+            (Proof::System(_), Method::None) => {
+                return Err(Refusal::unavailable("this system has neither libpam nor crypt_r"));
+            }
+        };
+        let (answer, session) = verifier.ask(&request).map_err(Refusal::unavailable)?;
+        let reason = match answer {
+            Answer::Verdict(Verdict::Right) => {
+                account.session = session;
+                return Ok(account);
+            }
+            Answer::Verdict(Verdict::Wrong) => "wrong password",
+            Answer::Verdict(Verdict::Locked) => "account locked, or not allowed",
+            Answer::Verdict(Verdict::AccountExpired) => "account expired",
+            Answer::Verdict(Verdict::PasswordExpired) => "password expired",
+            Answer::Verdict(Verdict::Unavailable) | Answer::Can { .. } => {
+                return Err(Refusal::unavailable("the system could not check the password"));
+            }
+        };
+        Err(Refusal::denied(reason))
+    }
+
+    /// Refuses, after the work of a check: also when no helper can do it, what
+    /// the client sees is what it would see of an account.
+    fn pretend(
+        &self,
+        verifier: &Verifier,
+        password: Option<Secret>,
+        refusal: Refusal,
+    ) -> Result<Account, Refusal> {
+        let password =
+            password.or_else(|| Request::secret(b"*")).expect("this one is neither empty nor long");
+        verifier.ask(&Request::Pretend { password }).map_err(Refusal::unavailable)?;
+        Err(refusal)
+    }
+
+    fn candidate(&self, user: &[u8]) -> Result<Candidate, Refusal> {
+        let name = is_plausible_name(user).ok_or_else(|| Refusal::denied("not a user name"))?;
+        let entry = self.login.user_file.as_deref().map(|path| user_file::find(path, name)).transpose();
+        match entry.map_err(Refusal::unavailable)?.flatten() {
+            Some(entry) => self.own_candidate(entry),
+            None => self.system_candidate(name),
+        }
+    }
+
+    fn own_candidate(&self, entry: user_file::Entry) -> Result<Candidate, Refusal> {
+        self.refuse_listed(&Subject { names: &[entry.name.as_bytes()], groups: &[] })?;
+        let identity = match entry.account {
+            _ if !is_root() => None,
+            Some(account) => {
+                let passwd = named(&account).map_err(Refusal::unavailable)?;
+                if passwd.uid == 0 {
+                    return Err(Refusal::denied("its account is root"));
+                }
+                Some(identity_of(&passwd).map_err(Refusal::unavailable)?)
+            }
+            None => {
+                let anonymous = self.anonymous.as_ref().and_then(Anonymous::identity);
+                Some(
+                    anonymous
+                        .cloned()
+                        .ok_or_else(|| Refusal::unavailable("the user file names no account"))?,
+                )
+            }
+        };
+        let account = Account {
+            name: entry.name,
+            kind: AccountKind::Real,
+            identity,
+            root: entry.jail.root,
+            confined: true,
+            start: entry.jail.start,
+            session: None,
+        };
+        Ok(Candidate { account, proof: Proof::Hash(entry.hash) })
+    }
+
+    fn system_candidate(&self, name: &str) -> Result<Candidate, Refusal> {
+        let c_name = accounts::c_name(name.as_bytes()).ok_or_else(|| Refusal::denied("not a user name"))?;
+        let passwd = accounts::by_name(&c_name).map_err(Refusal::unavailable)?;
+        let passwd = passwd.ok_or_else(|| Refusal::denied("no such account"))?;
+        let known_as = is_plausible_name(&passwd.name).ok_or_else(|| Refusal::denied("not a user name"))?;
+        let identity = identity_of(&passwd).map_err(Refusal::unavailable)?;
+        let names = [name.as_bytes(), known_as.as_bytes()];
+        let subject = Subject { names: &names, groups: &identity.groups };
+
+        self.refuse_listed(&subject)?;
+        self.refuse_by_number(passwd.uid)?;
+        self.refuse_shell(&passwd.shell)?;
+        let jail = self.jail(&subject, &passwd.home)?;
+        let account = Account {
+            name: known_as.to_owned(),
+            kind: AccountKind::Real,
+            confined: jail.is_some(),
+            start: jail.as_ref().map_or_else(|| start_in(&passwd.home), |jail| jail.start.clone()),
+            root: jail.map_or_else(|| PathBuf::from("/"), |jail| jail.root),
+            identity: is_root().then_some(identity),
+            session: None,
+        };
+        let proof = Proof::System(accounts::c_name(known_as.as_bytes()).unwrap_or(c_name));
+        Ok(Candidate { account, proof })
+    }
+
+    fn refuse_listed(&self, subject: &Subject<'_>) -> Result<(), Refusal> {
+        let path = self.ftpusers();
+        let file = AdminFile::read(&path).map_err(Refusal::unavailable)?;
+        match file.find(subject).map_err(Refusal::unavailable)? {
+            Some((line, _)) => Err(Refusal::denied(format!("listed in {}:{line}", path.display()))),
+            None => Ok(()),
+        }
+    }
+
+    fn refuse_by_number(&self, uid: u32) -> Result<(), Refusal> {
+        let server = rustix::process::geteuid().as_raw();
+        match uid {
+            0 => Err(Refusal::denied("root does not log in by FTP")),
+            uid if uid < self.login.min_uid => Err(Refusal::denied("uid below --min-uid")),
+            uid if server != 0 && uid != server => {
+                Err(Refusal::denied("the server is not root's, and can be no other account than its own"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_shell(&self, shell: &[u8]) -> Result<(), Refusal> {
+        if !self.login.shell_check {
+            return Ok(());
+        }
+        let shell = if shell.is_empty() { b"/bin/sh" } else { shell };
+        let allowed = AdminFile::read(Path::new("/etc/shells")).map_err(Refusal::unavailable)?.shells();
+        if allowed.iter().any(|allowed| allowed == shell) {
+            Ok(())
+        } else {
+            Err(Refusal::denied("login shell not in /etc/shells"))
+        }
+    }
+
+    fn jail(&self, subject: &Subject<'_>, home: &Path) -> Result<Option<Jail>, Refusal> {
+        match self.login.chroot {
+            Chroot::None => Ok(None),
+            Chroot::All => {
+                let jail = Jail::in_dir(home);
+                jail.map(Some).ok_or_else(|| Refusal::denied("no home directory to be kept in"))
+            }
+            Chroot::File => {
+                let file =
+                    AdminFile::read(&self.config_dir.join("ftpchroot")).map_err(Refusal::unavailable)?;
+                jail_of(&file, subject, home).map_err(Refusal::unavailable)
+            }
+        }
+    }
+
+    fn ftpusers(&self) -> PathBuf {
+        self.config_dir.join("ftpusers")
+    }
+}
+
+impl Method {
+    /// What was asked for, or what this system has instead, which is logged.
+    fn choose(login: &LoginPolicy, verifier: &Verifier) -> io::Result<Method> {
+        let (answer, _) = verifier.ask(&Request::Probe).map_err(io::Error::other)?;
+        let Answer::Can { pam, crypt } = answer else {
+            return Err(io::Error::other("an auth helper does not say what it can"));
+        };
+        Ok(match login.auth {
+            AuthMethod::Pam if pam => Method::Pam { service: pam_service(&login.pam_service)? },
+            AuthMethod::Pam if crypt => {
+                log::warn!("this system has no libpam: passwords are checked against the shadow file");
+                Method::Shadow
+            }
+            AuthMethod::Shadow if crypt => Method::Shadow,
+            _ => {
+                log::warn!(
+                    "this system has no library that checks passwords: only anonymous logins will work"
+                );
+                Method::None
+            }
+        })
+    }
+}
+
+impl Refusal {
+    fn denied(reason: impl Into<String>) -> Refusal {
+        Refusal::Denied { reason: reason.into() }
+    }
+
+    fn unavailable(reason: impl fmt::Display) -> Refusal {
+        Refusal::Unavailable { reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Refusal::Denied { reason } | Refusal::Unavailable { reason }) = self;
+        f.write_str(reason)
+    }
+}
+
+/// The PAM service to ask for: `wanted`, or `ftp`. When the system has neither,
+/// libpam itself takes `other`, which it would read twice if it were asked for
+/// by name: two hashes for each login.
+fn pam_service(wanted: &str) -> io::Result<CString> {
+    const DIRS: [&str; 4] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d", "/usr/local/etc/pam.d"];
+    // A part of a path: PAM must not be led out of its directory.
+    if wanted.is_empty() || wanted.contains(['/', '\0']) || wanted.starts_with('.') {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("not a PAM service: {wanted:?}")));
+    }
+    let exists = |service: &str| DIRS.iter().any(|dir| Path::new(dir).join(service).exists());
+    let uses_dirs = DIRS.iter().any(|dir| Path::new(dir).is_dir());
+    let service = match [wanted, "ftp"].into_iter().find(|service| exists(service)) {
+        Some(service) => service,
+        None if uses_dirs => {
+            log::warn!("there is no PAM service {wanted}: the system's `other` is asked instead");
+            wanted
+        }
+        None => wanted, // Everything is in /etc/pam.conf.
+    };
+    if service != wanted {
+        log::warn!("there is no PAM service {wanted}: {service} is asked instead");
+    }
+    Ok(CString::new(service)?)
+}
+
+/// The server's own unprivileged account, which sessions of a server that is
+/// root's have beside their own.
+fn server_uid() -> io::Result<u32> {
+    /// What most systems call nobody.
+    const NOBODY: u32 = 65_534;
+    if !is_root() {
+        return Ok(rustix::process::geteuid().as_raw());
+    }
+    let uid_of =
+        |name| accounts::by_name(name).map(|entry| entry.map(|entry| entry.uid).filter(|&uid| uid != 0));
+    if let Some(uid) = uid_of(c"ferryd")? {
+        return Ok(uid);
+    }
+    log::warn!("there is no account `ferryd`: processes of `nobody` could signal the sessions");
+    Ok(uid_of(c"nobody")?.unwrap_or(NOBODY))
+}
+
+fn named(user: &str) -> io::Result<Passwd> {
+    let found = match accounts::c_name(user.as_bytes()) {
+        Some(name) => accounts::by_name(&name)?,
+        None => None,
+    };
+    found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no account {user:?}")))
+}
+
+fn identity_of(passwd: &Passwd) -> io::Result<Identity> {
+    let name = accounts::c_name(&passwd.name).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Identity { uid: passwd.uid, gid: passwd.gid, groups: accounts::groups_of(&name, passwd.gid)? })
+}
+
+/// Where a session that is not confined starts.
+fn start_in(home: &Path) -> Vec<u8> {
+    if home.is_absolute() { home.as_os_str().as_bytes().to_vec() } else { b"/".to_vec() }
+}
+
+/// Made absolute without a look at the file system: `/./` means something here.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    match path.as_os_str().as_bytes() {
+        [] => Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty path")),
+        [b'/', ..] => Ok(path.to_owned()),
+        _ => {
+            let mut whole = env::current_dir()?.into_os_string();
+            if whole != "/" {
+                whole.push("/");
+            }
+            whole.push(path);
+            Ok(whole.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

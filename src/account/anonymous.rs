@@ -1,0 +1,149 @@
+//! The anonymous login: anybody, with an email address by way of a password.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::policy::{AdminFile, Jail, Subject};
+use super::{Account, AccountKind, Refusal, absolute, identity_of, named};
+use crate::config::AnonymousPolicy;
+use crate::sys::identity::{Identity, is_root};
+
+/// The anonymous login of one server, looked up when that starts.
+pub(super) struct Anonymous {
+    /// `None` when the server is not root's: its own rights are the client's.
+    identity: Option<Identity>,
+    jail: Jail,
+}
+
+impl Anonymous {
+    /// # Errors
+    /// The account (of a server that is root's) or the directory does not
+    /// exist; the account is root.
+    pub(super) fn new(policy: &AnonymousPolicy) -> io::Result<Anonymous> {
+        let account = match (&policy.root, is_root()) {
+            (Some(_), false) => None,
+            _ => Some(named(&policy.user)?),
+        };
+        let identity = match &account {
+            Some(account) if is_root() => {
+                if account.uid == 0 {
+                    return Err(io::Error::other("the anonymous account must not be root"));
+                }
+                Some(identity_of(account)?)
+            }
+            _ => None,
+        };
+        let dir = policy.root.clone().or(account.map(|account| account.home)).unwrap_or_default();
+        Ok(Anonymous { identity, jail: jail_in(&dir)? })
+    }
+
+    /// Whether a client that says it is `user` means this login.
+    pub(super) fn is_meant_by(user: &[u8]) -> bool {
+        user.eq_ignore_ascii_case(b"anonymous") || user.eq_ignore_ascii_case(b"ftp")
+    }
+
+    /// `email` is what the client gave as a password, for the log.
+    ///
+    /// # Errors
+    /// `Denied` when ftpusers lists `ftp` or `anonymous`; `Unavailable` when it cannot be read.
+    pub(super) fn log_in(&self, ftpusers: &Path, email: &[u8]) -> Result<Account, Refusal> {
+        let subject = Subject {
+            names: &[b"ftp", b"anonymous"],
+            groups: self.identity.as_ref().map_or(&[][..], |identity| &identity.groups),
+        };
+        let listed =
+            AdminFile::read(ftpusers).and_then(|file| Ok(file.find(&subject)?.map(|(line, _)| line)));
+        if let Some(line) = listed.map_err(Refusal::unavailable)? {
+            return Err(Refusal::denied(format!("listed in {}:{line}", ftpusers.display())));
+        }
+        Ok(Account {
+            name: "ftp".into(),
+            kind: AccountKind::Anonymous { email: shown(email) },
+            identity: self.identity.clone(),
+            root: self.jail.root.clone(),
+            confined: true,
+            start: self.jail.start.clone(),
+            session: None,
+        })
+    }
+
+    /// Whose rights accounts of the user file have that name no others.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+}
+
+fn jail_in(dir: &Path) -> io::Result<Jail> {
+    let dir = absolute(dir)?;
+    let not_there = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", dir.display()));
+    // A path with `..` is what the shell completed; its meaning is fixed here.
+    let jail = Jail::in_dir(&dir).unwrap_or(Jail { root: dir.clone(), start: b"/".to_vec() });
+    let root: PathBuf = jail.root.canonicalize().map_err(not_there)?;
+    if !root.is_dir() {
+        return Err(not_there(io::ErrorKind::NotADirectory.into()));
+    }
+    Ok(Jail { root, ..jail })
+}
+
+fn shown(email: &[u8]) -> String {
+    const MAX_SHOWN: usize = 255;
+    String::from_utf8_lossy(&email[..email.len().min(MAX_SHOWN)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use super::*;
+
+    fn policy(root: &Path) -> AnonymousPolicy {
+        AnonymousPolicy {
+            user: "nobody".into(),
+            root: Some(root.into()),
+            mkdir: true,
+            overwrite: false,
+            write_only: false,
+            statfile: false,
+        }
+    }
+
+    #[test]
+    fn both_names_mean_anonymous_in_any_case() {
+        for name in ["ftp", "anonymous", "FTP", "Anonymous"] {
+            assert!(Anonymous::is_meant_by(name.as_bytes()));
+        }
+        for name in ["ftpd", "anonymou", "", "anonymous "] {
+            assert!(!Anonymous::is_meant_by(name.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn the_root_is_fixed_at_the_start_and_ftpusers_asked_at_each_login() {
+        let dir = env::temp_dir().join(format!("ferryd-anonymous-{}", process::id()));
+        fs::create_dir_all(dir.join("pub/in")).unwrap();
+        let dir = dir.canonicalize().unwrap();
+        std::os::unix::fs::symlink(dir.join("pub"), dir.join("link")).unwrap();
+        let anonymous = Anonymous::new(&policy(&dir.join("link/./in"))).unwrap();
+        let ftpusers = dir.join("ftpusers");
+        let account = anonymous.log_in(&ftpusers, b"joe@\xff").unwrap();
+        assert_eq!((account.name.as_str(), account.confined), ("ftp", true));
+        assert_eq!((account.root, account.start), (dir.join("pub"), b"/in".to_vec()));
+        assert_eq!(account.kind, AccountKind::Anonymous { email: "joe@\u{fffd}".into() });
+        assert_eq!(account.identity.is_some(), is_root());
+        for listed in ["ftp\n", "anonymous\n", "@\n"] {
+            fs::write(&ftpusers, listed).unwrap();
+            assert!(matches!(anonymous.log_in(&ftpusers, b""), Err(Refusal::Denied { .. })), "{listed}");
+        }
+        fs::write(&ftpusers, "joe\n").unwrap();
+        assert!(anonymous.log_in(&ftpusers, b"").is_ok());
+        fs::write(&ftpusers, "joe\0\n").unwrap();
+        assert!(matches!(anonymous.log_in(&ftpusers, b""), Err(Refusal::Unavailable { .. })));
+        assert!(Anonymous::new(&policy(&dir.join("missing"))).is_err());
+        assert!(Anonymous::new(&policy(&ftpusers)).is_err());
+        if is_root() {
+            assert!(Anonymous::new(&AnonymousPolicy { user: "root".into(), ..policy(&dir) }).is_err());
+            assert!(Anonymous::new(&AnonymousPolicy { user: "no-such".into(), ..policy(&dir) }).is_err());
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

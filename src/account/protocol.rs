@@ -1,0 +1,240 @@
+//! What the server asks a helper, and what that answers: bytes with lengths.
+//!
+//! Both ends are this program, but the server does not trust a helper that
+//! may run anybody's PAM modules, and neither end trusts what a client sent:
+//! decoding is strict, and everything has a limit.
+
+use std::ffi::{CStr, CString};
+
+use zeroize::Zeroizing;
+
+use crate::sys::accounts::Verdict;
+
+/// The longest password that is looked at: what PAM and crypt take, less their NUL.
+const MAX_PASSWORD: usize = 511;
+
+/// What a helper is asked.
+#[derive(PartialEq, Eq)]
+pub(super) enum Request {
+    /// What it can do.
+    Probe,
+    /// Whether PAM lets `user` in; with `session`, a PAM session is opened too.
+    Pam { service: CString, user: CString, remote_host: CString, password: Secret, session: bool },
+    /// Whether the shadow file lets `user` in.
+    Shadow { user: CString, password: Secret },
+    /// Whether `hash` is the password's.
+    Hash { hash: Vec<u8>, password: Secret },
+    /// To take as long as a check, for somebody who is refused anyway.
+    Pretend { password: Secret },
+}
+
+/// A password as C has it: without a NUL, and one at its end.
+#[derive(PartialEq, Eq)]
+pub(super) struct Secret(Zeroizing<Vec<u8>>);
+
+/// What a helper answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Verdict(Verdict),
+    /// To `Probe`.
+    Can {
+        pam: bool,
+        crypt: bool,
+    },
+}
+
+impl Request {
+    /// The password of a request; `None` for one that cannot be right because
+    /// it holds a NUL or is too long, or is empty.
+    pub(super) fn secret(password: &[u8]) -> Option<Secret> {
+        if password.is_empty() || password.len() > MAX_PASSWORD || password.contains(&0) {
+            return None;
+        }
+        // With room for the NUL, so that no copy is left behind by growing.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(password.len() + 1));
+        bytes.extend_from_slice(password);
+        bytes.push(0);
+        Some(Secret(bytes))
+    }
+
+    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
+        // Room for all of it, so that no copy is left behind by growing.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(crate::sys::helper::MAX_MESSAGE));
+        let mut put = |kind: u8, fields: &[&[u8]]| {
+            bytes.push(kind);
+            for field in fields {
+                bytes.extend_from_slice(&(field.len() as u16).to_be_bytes());
+                bytes.extend_from_slice(field);
+            }
+        };
+        match self {
+            Request::Probe => put(b'?', &[]),
+            Request::Pam { service, user, remote_host, password, session } => {
+                let fields = [service.as_bytes(), user.as_bytes(), remote_host.as_bytes(), password.bytes()];
+                put(if *session { b'P' } else { b'p' }, &fields);
+            }
+            Request::Shadow { user, password } => put(b's', &[user.as_bytes(), password.bytes()]),
+            Request::Hash { hash, password } => put(b'h', &[hash, password.bytes()]),
+            Request::Pretend { password } => put(b'-', &[password.bytes()]),
+        }
+        bytes
+    }
+
+    /// `None` for what `encode` does not make.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Request> {
+        let (&kind, rest) = bytes.split_first()?;
+        let mut fields = Fields(rest);
+        let request = match kind {
+            b'?' => Request::Probe,
+            b'p' | b'P' => Request::Pam {
+                service: fields.text()?,
+                user: fields.text()?,
+                remote_host: fields.text()?,
+                password: fields.secret()?,
+                session: kind == b'P',
+            },
+            b's' => Request::Shadow { user: fields.text()?, password: fields.secret()? },
+            b'h' => Request::Hash { hash: fields.next()?.to_vec(), password: fields.secret()? },
+            b'-' => Request::Pretend { password: fields.secret()? },
+            _ => return None,
+        };
+        fields.0.is_empty().then_some(request)
+    }
+}
+
+impl Secret {
+    fn bytes(&self) -> &[u8] {
+        &self.0[..self.0.len() - 1]
+    }
+
+    pub(super) fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_with_nul(&self.0).expect("a secret has one NUL, at its end")
+    }
+}
+
+impl Answer {
+    pub(super) fn encode(self) -> [u8; 1] {
+        [match self {
+            Answer::Verdict(Verdict::Right) => b'r',
+            Answer::Verdict(Verdict::Wrong) => b'w',
+            Answer::Verdict(Verdict::Locked) => b'l',
+            Answer::Verdict(Verdict::AccountExpired) => b'a',
+            Answer::Verdict(Verdict::PasswordExpired) => b'p',
+            Answer::Verdict(Verdict::Unavailable) => b'u',
+            Answer::Can { pam, crypt } => b'0' + u8::from(pam) + 2 * u8::from(crypt),
+        }]
+    }
+
+    /// `None` for what `encode` does not make.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Answer> {
+        let &[byte] = bytes else { return None };
+        Some(match byte {
+            b'r' => Answer::Verdict(Verdict::Right),
+            b'w' => Answer::Verdict(Verdict::Wrong),
+            b'l' => Answer::Verdict(Verdict::Locked),
+            b'a' => Answer::Verdict(Verdict::AccountExpired),
+            b'p' => Answer::Verdict(Verdict::PasswordExpired),
+            b'u' => Answer::Verdict(Verdict::Unavailable),
+            b'0'..=b'3' => Answer::Can { pam: byte & 1 != 0, crypt: byte & 2 != 0 },
+            _ => return None,
+        })
+    }
+}
+
+/// What is left of a message.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.0.split_first_chunk()?;
+        let (field, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        self.0 = rest;
+        Some(field)
+    }
+
+    fn text(&mut self) -> Option<CString> {
+        let field = self.next()?;
+        (!field.is_empty()).then(|| CString::new(field).ok()).flatten()
+    }
+
+    fn secret(&mut self) -> Option<Secret> {
+        Request::secret(self.next()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests() -> Vec<Request> {
+        let secret = |text: &[u8]| Request::secret(text).unwrap();
+        let text = |text: &str| CString::new(text).unwrap();
+        let pam = |session| Request::Pam {
+            service: text("ftpd"),
+            user: text("joe"),
+            remote_host: text("::1"),
+            password: secret(b"p\xff\n"),
+            session,
+        };
+        vec![
+            Request::Probe,
+            pam(false),
+            pam(true),
+            Request::Shadow { user: text("joe"), password: secret(&[b'x'; MAX_PASSWORD]) },
+            Request::Hash { hash: b"$6$".to_vec(), password: secret(b"p") },
+            Request::Pretend { password: secret(b"p") },
+        ]
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_was_written_and_in_no_other_way() {
+        for request in requests() {
+            let bytes = request.encode();
+            assert!(bytes.len() <= crate::sys::helper::MAX_MESSAGE);
+            assert!(Request::decode(&bytes) == Some(request));
+            for end in 0..bytes.len() {
+                assert!(Request::decode(&bytes[..end]).is_none(), "cut at {end}");
+            }
+            assert!(Request::decode(&[&bytes[..], b"x"].concat()).is_none());
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_no_surprise() {
+        let mut state = 959u32;
+        for _ in 0..20_000 {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            };
+            let length = next() % 40;
+            let mut bytes: Vec<u8> = (0..length).map(|_| next() % 8).collect();
+            if let Some(kind) = bytes.first_mut() {
+                *kind = b"?pPsh-x"[usize::from(*kind) % 7];
+            }
+            let _ = (Request::decode(&bytes), Answer::decode(&bytes));
+        }
+    }
+
+    #[test]
+    fn passwords_that_c_would_cut_short_are_none() {
+        assert!(Request::secret(b"").is_none());
+        assert!(Request::secret(b"secret\0junk").is_none());
+        assert!(Request::secret(&[b'x'; MAX_PASSWORD + 1]).is_none());
+        assert_eq!(Request::secret(b"\xff").unwrap().as_c_str(), c"\xff");
+    }
+
+    #[test]
+    fn only_one_answer_is_right() {
+        let right =
+            (0..=255).filter(|&byte| Answer::decode(&[byte]) == Some(Answer::Verdict(Verdict::Right)));
+        assert_eq!(right.collect::<Vec<u8>>(), [b'r']);
+        for byte in 0..=255 {
+            if let Some(answer) = Answer::decode(&[byte]) {
+                assert_eq!(answer.encode(), [byte]);
+            }
+        }
+        assert_eq!(Answer::decode(b"rr"), None);
+        assert_eq!(Answer::decode(b""), None);
+    }
+}

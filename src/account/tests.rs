@@ -1,0 +1,215 @@
+//! Logins from name and password to account, with helpers but without accounts
+//! of the system: those of the user file.
+
+use std::fs::{self, Permissions};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::process;
+
+use super::*;
+use crate::config::{AnonymousPolicy, DataPolicy, FilePolicy, Greeting, Limits, Listen, Logging, Start};
+
+const SHA512: &str =
+    "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1";
+
+struct Scratch {
+    dir: PathBuf,
+    config: Config,
+}
+
+impl Scratch {
+    fn new(test: &str) -> Scratch {
+        let dir = env::temp_dir().join(format!("ferryd-account-{test}-{}", process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let dir = dir.canonicalize().unwrap();
+        let config = config(&dir);
+        Scratch { dir, config }
+    }
+
+    fn write(&self, name: &str, contents: &str) -> PathBuf {
+        let path = self.dir.join(name);
+        fs::write(&path, contents).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn authenticator(&self) -> Authenticator {
+        let verifier = (!self.config.login.anonymous_only).then(|| Verifier::of_tests(1));
+        Authenticator::with(&self.config, verifier).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn config(dir: &Path) -> Config {
+    let second = Duration::from_secs(1);
+    Config {
+        listen: Listen { start: Start::Foreground, addresses: vec![], pid_file: None },
+        warnings: Vec::new(),
+        logging: Logging::default(),
+        limits: Limits {
+            max_clients: 1,
+            max_per_ip: None,
+            max_per_user: None,
+            idle_timeout: second,
+            max_idle_timeout: second,
+            login_timeout: second,
+            login_delay: Duration::ZERO,
+            max_login_attempts: None,
+            ban: None,
+            rate_download: None,
+            rate_upload: None,
+            max_file_size: None,
+            min_free_space: None,
+            list_files: None,
+            list_depth: None,
+        },
+        login: LoginPolicy {
+            anonymous: Some(AnonymousPolicy {
+                user: "nobody".into(),
+                root: Some(dir.into()),
+                mkdir: true,
+                overwrite: false,
+                write_only: false,
+                statfile: false,
+            }),
+            anonymous_only: false,
+            auth: AuthMethod::Pam,
+            pam_service: "ftpd".into(),
+            pam_session: false,
+            auth_helpers: 1,
+            user_file: None,
+            min_uid: 1,
+            chroot: Chroot::File,
+            shell_check: true,
+        },
+        data: DataPolicy {
+            passive_ports: (1024, 65535),
+            passive_address: None,
+            passive_address_exempt: vec![],
+            active: true,
+            passive: true,
+            epsv: true,
+            active_source_port: None,
+            peer_check: true,
+            foreign: false,
+            timeout: second,
+        },
+        files: FilePolicy {
+            umask: 0o027,
+            read_only: false,
+            write_only: false,
+            delete_aborted: false,
+            no_chmod: false,
+            no_delete: false,
+            no_rename: false,
+            no_overwrite: false,
+            hide_ids: false,
+        },
+        greeting: Greeting { hide_host: false, hide_version: false, host_name: "localhost".into() },
+        config_dir: dir.into(),
+        sandbox: true,
+    }
+}
+
+fn log_in(authenticator: &Authenticator, user: &str, password: &str) -> Result<Account, Refusal> {
+    let password = Password::new(password.as_bytes().to_vec());
+    authenticator.log_in(user.as_bytes(), &password, Ipv4Addr::LOCALHOST.into())
+}
+
+fn is_denied(result: &Result<Account, Refusal>) -> bool {
+    matches!(result, Err(Refusal::Denied { .. }))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_account_of_the_user_file_logs_in_with_its_password_alone() {
+    let mut scratch = Scratch::new("file");
+    let home = scratch.dir.display().to_string();
+    scratch.config.login.user_file = Some(scratch.write("users", &format!("anne:{SHA512}:{home}/./in\n")));
+    let authenticator = scratch.authenticator();
+    let anne = log_in(&authenticator, "anne", "secret").unwrap();
+    assert_eq!((anne.name.as_str(), anne.kind, anne.confined), ("anne", AccountKind::Real, true));
+    assert_eq!((anne.root, anne.start), (scratch.dir.clone(), b"/in".to_vec()));
+    assert_eq!(anne.identity.is_some(), is_root());
+    for wrong in ["Secret", "", "secret\0", "secret\0junk", SHA512, &"x".repeat(4000)] {
+        assert!(is_denied(&log_in(&authenticator, "anne", wrong)), "{wrong:?}");
+    }
+    scratch.write("ftpusers", "anne\n");
+    assert!(is_denied(&log_in(&authenticator, "anne", "secret")));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn root_strangers_and_strange_names_are_denied_alike() {
+    let authenticator_of = Scratch::new("strangers");
+    let authenticator = authenticator_of.authenticator();
+    for user in ["root", "no-such-account", "joe\"", "joe\nroot", "", "-x", &"x".repeat(5000)] {
+        assert!(is_denied(&log_in(&authenticator, user, "secret")), "{user:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn files_that_cannot_be_understood_refuse_everybody() {
+    let mut scratch = Scratch::new("faults");
+    let users = scratch.write("users", &format!("anne:{SHA512}:/\n"));
+    scratch.config.login.user_file = Some(users.clone());
+    let authenticator = scratch.authenticator();
+    let is_unavailable =
+        |user| matches!(log_in(&authenticator, user, "secret"), Err(Refusal::Unavailable { .. }));
+    scratch.write("ftpusers", "joe\0\n");
+    assert!(is_unavailable("anne") && is_unavailable("ftp"));
+    scratch.write("ftpusers", "");
+    assert!(!is_unavailable("anne") && !is_unavailable("ftp"));
+    fs::set_permissions(&users, Permissions::from_mode(0o644)).unwrap();
+    assert!(is_unavailable("anne") && !is_unavailable("ftp"));
+}
+
+#[test]
+fn only_anonymous_needs_no_helper() {
+    let mut scratch = Scratch::new("only");
+    scratch.config.login.anonymous_only = true;
+    let authenticator = scratch.authenticator();
+    assert!(authenticator.is_anonymous(b"FTP") && !authenticator.is_anonymous(b"anne"));
+    assert!(log_in(&authenticator, "anonymous", "").is_ok());
+    assert!(is_denied(&log_in(&authenticator, "anne", "secret")));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_an_anonymous_login_ftp_is_a_name_like_others() {
+    let mut scratch = Scratch::new("none");
+    scratch.config.login.anonymous = None;
+    let authenticator = scratch.authenticator();
+    assert!(!authenticator.is_anonymous(b"ftp"));
+    assert!(is_denied(&log_in(&authenticator, "anonymous", "joe@example.org")));
+}
+
+#[test]
+fn a_pam_service_is_a_file_in_its_directory() {
+    assert!(pam_service("../shadow").is_err());
+    assert!(pam_service("").is_err());
+    assert!(pam_service(".").is_err());
+    // Without a file, libpam is left to find its own `other`.
+    let fallback = if Path::new("/etc/pam.d/ftp").exists() { c"ftp" } else { c"no-such-service" };
+    assert_eq!(pam_service("no-such-service").unwrap().as_c_str(), fallback);
+}
+
+#[test]
+fn relative_paths_keep_what_splits_them() {
+    let here = env::current_dir().unwrap();
+    assert_eq!(absolute(Path::new("a/./b")).unwrap().as_os_str(), here.join("a/./b").as_os_str());
+    assert_eq!(absolute(Path::new("/a/./b")).unwrap().as_os_str(), "/a/./b");
+    assert!(absolute(Path::new("")).is_err());
+}
+
+#[test]
+fn all_sessions_share_one_authenticator() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Authenticator>();
+}

@@ -1,0 +1,141 @@
+//! The user file: accounts of ferryd's own, for a server that is not root's.
+//!
+//! A line is `name:hash:home` or `name:hash:home:account`. The hash is what
+//! crypt(3) makes; the client is confined to the home, an absolute path (with
+//! `/./` in it, split as ftpchroot's are). `account` is the system account
+//! whose rights the session of a server that is root's gets; without it, the
+//! anonymous login's. `#` in the first column makes a comment.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::policy::{AdminFile, Fault, Jail, is_plausible_name};
+
+/// One line of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub name: String,
+    pub hash: Vec<u8>,
+    pub jail: Jail,
+    pub account: Option<String>,
+}
+
+/// The entry of that name, or `None`.
+///
+/// # Errors
+/// The file is not there, or others may read or write it, or any line of it
+/// is not an entry: then nobody logs in by it.
+pub(super) fn find(path: &Path, name: &str) -> Result<Option<Entry>, Fault> {
+    check_mode(path)?;
+    let file = AdminFile::read(path)?;
+    let mut found: Option<Entry> = None;
+    for (number, line) in file.lines()? {
+        let entry = parse(line).ok_or_else(|| file.fault(number, "not name:hash:home[:account]"))?;
+        if entry.name == name && found.is_none() {
+            found = Some(entry);
+        }
+    }
+    Ok(found)
+}
+
+/// The hashes are worth guessing at, and the names worth adding to.
+fn check_mode(path: &Path) -> Result<(), Fault> {
+    let fault = |what: String| Fault { file: path.into(), line: 0, what };
+    let metadata = fs::metadata(path).map_err(|error| fault(error.to_string()))?;
+    if metadata.mode() & 0o026 != 0 {
+        return Err(fault("its mode lets others read or write it".into()));
+    }
+    let server = rustix::process::geteuid().as_raw();
+    if ![0, server].contains(&metadata.uid()) {
+        return Err(fault("it belongs to somebody else".into()));
+    }
+    Ok(())
+}
+
+fn parse(line: &[u8]) -> Option<Entry> {
+    let mut fields = line.split(|&byte| byte == b':');
+    let (name, hash, home) = (fields.next()?, fields.next()?, fields.next()?);
+    let account = match (fields.next(), fields.next()) {
+        (None | Some(b""), None) => None,
+        (Some(account), None) => Some(is_plausible_name(account)?.to_owned()),
+        (_, Some(_)) => return None,
+    };
+    Some(Entry {
+        name: is_plausible_name(name)?.to_owned(),
+        hash: hash.to_vec(),
+        jail: Jail::in_dir(Path::new(OsStr::from_bytes(home)))?,
+        account,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::{env, process};
+
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(test: &str, contents: &str, mode: u32) -> Scratch {
+            let path = env::temp_dir().join(format!("ferryd-users-{test}-{}", process::id()));
+            fs::write(&path, contents).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Scratch(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn an_entry_has_three_fields_or_four() {
+        let file = Scratch::new(
+            "fields",
+            "# users\nanne:$6$x:/srv/anne\n\nbert:$6$y:/srv/./bert:www-data\nbert:z:/\n",
+            0o600,
+        );
+        let anne = find(&file.0, "anne").unwrap().unwrap();
+        assert_eq!((anne.hash, anne.account), (b"$6$x".to_vec(), None));
+        let bert = find(&file.0, "bert").unwrap().unwrap();
+        assert_eq!(bert.account.as_deref(), Some("www-data"));
+        assert_eq!(bert.jail, Jail { root: "/srv".into(), start: b"/bert".to_vec() });
+        assert_eq!(find(&file.0, "carl").unwrap(), None);
+    }
+
+    #[test]
+    fn one_bad_line_refuses_everybody() {
+        for line in [
+            "anne",
+            "anne:x",
+            "anne:x:relative",
+            "anne:x:/a/../b",
+            ":x:/a",
+            "a b:x:/a",
+            "anne:x:/a:b:c",
+            "anne:x:/a:b c",
+        ] {
+            let file = Scratch::new("bad", &format!("good:x:/a\n{line}\n"), 0o600);
+            assert_eq!(find(&file.0, "good").unwrap_err().line, 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_or_write_is_refused() {
+        for (mode, accepted) in
+            [(0o600, true), (0o640, true), (0o400, true), (0o644, false), (0o660, false), (0o602, false)]
+        {
+            let file = Scratch::new("mode", "anne:x:/a\n", mode);
+            assert_eq!(find(&file.0, "anne").is_ok(), accepted, "{mode:o}");
+        }
+        assert!(find(Path::new("/no/such/file"), "anne").is_err());
+    }
+}
