@@ -1,1 +1,263 @@
-//! (being written)
+//! The tree that a client sees, with the rights of its account: `Vfs`.
+//!
+//! A path arrives as a `VirtualPath` and is looked up beneath the session's root, by
+//! descriptors alone. What changes a directory is done to the last name in its parent
+//! and follows no link there. Reply codes are the session's business.
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::proto::listing::Letters;
+use crate::proto::path::VirtualPath;
+use crate::sys::files::{self, SEARCH};
+use crate::sys::root::Root;
+
+mod facts;
+mod glob;
+mod listing;
+mod owners;
+
+pub(crate) use crate::sys::files::{Space, Stat};
+pub(crate) use listing::{ListKind, ListLimits, ListRequest, ListingError};
+
+/// The files of one session.
+pub(crate) struct Vfs {
+    root: Root,
+    viewer: Viewer,
+    owners: RefCell<owners::Owners>,
+}
+
+/// Who looks, as far as listings depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Viewer {
+    /// The effective uid of the session's thread.
+    pub uid: u32,
+    /// What this login may not do whatever the system says, in letters of the fact `perm`.
+    pub denied: Letters,
+    /// Every owner and group is called `ftp`, and has no number.
+    pub hide_ids: bool,
+}
+
+/// A plain file, opened for a transfer.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub file: File,
+    /// Bytes it has now.
+    pub size: u64,
+}
+
+/// How an upload opens its file. None of them truncates: that is for the caller to do
+/// when the data connection is there, so that a transfer that never starts costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Create {
+    /// STOR: what is there will be replaced.
+    Replace,
+    /// There must be nothing of that name.
+    New,
+    /// APPE: every write goes to the end (O_APPEND).
+    Append,
+    /// STOR after REST: what is there is written into.
+    Update,
+}
+
+/// Why a file cannot be had.
+#[derive(Debug)]
+pub(crate) enum FileError {
+    /// A directory, a device, a FIFO, a socket, or a file of /proc.
+    NotPlainFile,
+    /// MLSD of something else.
+    NotDirectory,
+    /// The wildcards match more, or have to be looked for in more, than we put up with.
+    TooMany,
+    Io(io::Error),
+}
+
+impl From<io::Error> for FileError {
+    fn from(err: io::Error) -> FileError {
+        FileError::Io(err)
+    }
+}
+
+impl From<Errno> for FileError {
+    fn from(err: Errno) -> FileError {
+        FileError::Io(err.into())
+    }
+}
+
+/// The names that STOU tries: `name`, `name.1` and so on.
+const UNIQUE_NAMES: u32 = 10_000;
+
+/// No waiting for the other end of a FIFO, and no terminal to be had.
+const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+impl Vfs {
+    pub(crate) fn new(root: Root, viewer: Viewer) -> Vfs {
+        Vfs { root, viewer, owners: RefCell::new(owners::Owners::new(viewer.hide_ids)) }
+    }
+
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The state of a file, links followed.
+    pub(crate) fn stat(&self, path: &VirtualPath) -> io::Result<Stat> {
+        self.root.stat(path.relative())
+    }
+
+    /// The state of a file; of a link itself, when it is one.
+    pub(crate) fn stat_link(&self, path: &VirtualPath) -> io::Result<Stat> {
+        if path.is_root() {
+            return files::stat(self.root.fd());
+        }
+        let (dir, name) = self.root.parent(path.relative())?;
+        files::stat_at(dir.as_fd(), &name)
+    }
+
+    /// Whether this can be a working directory: it is a directory and may be searched.
+    pub(crate) fn enter(&self, path: &VirtualPath) -> io::Result<()> {
+        // It is the `.` in it that takes search permission.
+        let inside = [path.relative(), b"/."].concat();
+        self.root.open_at(&inside, SEARCH | OFlags::DIRECTORY, Mode::empty()).map(drop)
+    }
+
+    /// Opens a plain file for reading.
+    pub(crate) fn open(&self, path: &VirtualPath) -> Result<OpenFile, FileError> {
+        self.open_plain(path, OFlags::RDONLY, 0)
+    }
+
+    /// Opens a plain file for writing; a new one gets the permission bits `mode`, the
+    /// umask already taken off. Links are followed inside the root, one to a file that
+    /// does not exist yet included, unless it has to be `New`.
+    pub(crate) fn create(&self, path: &VirtualPath, how: Create, mode: u32) -> Result<OpenFile, FileError> {
+        let flags = match how {
+            Create::Replace | Create::Update => OFlags::empty(),
+            Create::New => OFlags::EXCL,
+            Create::Append => OFlags::APPEND,
+        };
+        self.open_plain(path, OFlags::WRONLY | OFlags::CREATE | flags, mode)
+    }
+
+    /// Creates a file of this name, or of the first name `name.N` that is free.
+    pub(crate) fn create_unique(
+        &self,
+        path: &VirtualPath,
+        mode: u32,
+    ) -> Result<(VirtualPath, OpenFile), FileError> {
+        let name = path.file_name().ok_or(FileError::NotPlainFile)?;
+        for number in 0..UNIQUE_NAMES {
+            let suffix = if number == 0 { String::new() } else { format!(".{number}") };
+            let unique =
+                path.parent().join(&[name, suffix.as_bytes()].concat()).map_err(|_| Errno::NAMETOOLONG)?;
+            match self.create(&unique, Create::New, mode) {
+                Ok(file) => return Ok((unique, file)),
+                Err(FileError::Io(err)) if err.kind() == io::ErrorKind::AlreadyExists => (),
+                Err(err) => return Err(err),
+            }
+        }
+        Err(Errno::EXIST.into())
+    }
+
+    fn open_plain(&self, path: &VirtualPath, flags: OFlags, mode: u32) -> Result<OpenFile, FileError> {
+        let opened = self.root.open_at(path.relative(), flags | OPEN_FLAGS, mode_bits(mode));
+        let fd = opened.map_err(|err| match Errno::from_io_error(&err) {
+            // A directory; a socket, or a FIFO that nobody reads.
+            Some(Errno::ISDIR | Errno::NXIO | Errno::OPNOTSUPP) => FileError::NotPlainFile,
+            _ => FileError::Io(err),
+        })?;
+        let stat = files::stat(fd.as_fd())?;
+        // Whatever /proc says of this process, a session is not to be told; all its files say 0 bytes.
+        if !stat.is_file() || (stat.size == 0 && files::is_of_procfs(fd.as_fd())) {
+            return Err(FileError::NotPlainFile);
+        }
+        Ok(OpenFile { file: File::from(fd), size: stat.size })
+    }
+
+    /// Removes a file or a link. EISDIR for a directory.
+    pub(crate) fn remove_file(&self, path: &VirtualPath) -> io::Result<()> {
+        let (dir, name) = self.root.parent(path.relative())?;
+        match rustix::fs::unlinkat(&dir, &name, AtFlags::empty()) {
+            // What POSIX and macOS say of a directory, among other things.
+            Err(Errno::PERM) if files::stat_at(dir.as_fd(), &name).is_ok_and(|stat| stat.is_dir()) => {
+                Err(Errno::ISDIR.into())
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// Removes an empty directory. ENOTDIR for anything else, a link to one included.
+    pub(crate) fn remove_dir(&self, path: &VirtualPath) -> io::Result<()> {
+        let (dir, name) = self.root.parent(path.relative())?;
+        Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Makes a directory with the permission bits `mode`, the umask already taken off.
+    pub(crate) fn make_dir(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
+        if path.is_root() {
+            return Err(Errno::EXIST.into());
+        }
+        let (dir, name) = self.root.parent(path.relative())?;
+        Ok(rustix::fs::mkdirat(dir, name, mode_bits(mode))?)
+    }
+
+    /// Renames a file, a link or a directory; without `replace` only to a name that is
+    /// free (EEXIST).
+    pub(crate) fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> io::Result<()> {
+        let (from_dir, from) = self.root.parent(from.relative())?;
+        let (to_dir, to) = self.root.parent(to.relative())?;
+        if replace {
+            return Ok(rustix::fs::renameat(from_dir, from, to_dir, to)?);
+        }
+        files::rename_new(from_dir.as_fd(), &from, to_dir.as_fd(), &to)
+    }
+
+    /// Sets the permission bits (0 to 0o7777) of a file, links followed inside the root.
+    pub(crate) fn chmod(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
+        let (dir, name) = self.root.locate(path.relative())?;
+        files::chmod_at(dir.as_fd(), &name, mode & 0o7777)
+    }
+
+    /// Sets the times of a file, in Unix seconds, links followed inside the root;
+    /// `None` leaves one as it is.
+    pub(crate) fn set_times(
+        &self,
+        path: &VirtualPath,
+        accessed: Option<i64>,
+        modified: Option<i64>,
+    ) -> io::Result<()> {
+        let (dir, name) = self.root.locate(path.relative())?;
+        files::set_times_at(dir.as_fd(), &name, accessed, modified)
+    }
+
+    /// The space where `path` is, or would be.
+    pub(crate) fn free_space(&self, path: &VirtualPath) -> io::Result<Space> {
+        let open = |path: &VirtualPath| {
+            self.root.open_at(path.relative(), SEARCH | OFlags::DIRECTORY, Mode::empty())
+        };
+        let dir = open(path).or_else(|_| open(&path.parent()))?;
+        files::space(dir.as_fd())
+    }
+
+    /// Opens a directory to be read.
+    fn open_dir(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OPEN_FLAGS | flags;
+        self.root.open_at(path, flags, Mode::empty())
+    }
+
+    /// What the link `name` in `dir` says.
+    fn read_link(dir: BorrowedFd<'_>, name: &CStr) -> Option<Vec<u8>> {
+        rustix::fs::readlinkat(dir, name, Vec::new()).ok().map(|target| target.into_bytes())
+    }
+}
+
+fn mode_bits(mode: u32) -> Mode {
+    Mode::from_raw_mode((mode & 0o7777) as rustix::fs::RawMode)
+}
+
+#[cfg(test)]
+mod tests;

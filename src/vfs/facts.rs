@@ -1,0 +1,175 @@
+//! The facts of a file, for MLST and MLSD: what it is, and what this client may do.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::Access;
+
+use super::Vfs;
+use crate::proto::listing::{Date, EntryKind, FactSet, Facts, Perm};
+use crate::proto::path::VirtualPath;
+use crate::sys::clock::{self, DateTime};
+use crate::sys::files::{self, Kind, Stat};
+
+/// A directory, and what it allows to be done to the names in it.
+pub(super) struct Place {
+    dev: u64,
+    owner: u32,
+    sticky: bool,
+    /// The client may remove and rename in it.
+    changeable: bool,
+    /// Its file system takes no writes.
+    read_only: bool,
+}
+
+impl Place {
+    fn nowhere() -> Place {
+        Place { dev: 0, owner: 0, sticky: false, changeable: false, read_only: false }
+    }
+}
+
+impl Vfs {
+    /// One line of MLST: facts, space, `shown` as it is; no CRLF, and no space in front.
+    pub(crate) fn facts(&self, path: &VirtualPath, shown: &[u8], set: FactSet) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        if path.is_root() {
+            let stat = files::stat(self.root().fd())?;
+            let nowhere = Place::nowhere();
+            self.write_facts(&mut line, set, &nowhere, self.root().fd(), c".", &stat, b".", shown);
+            return Ok(line);
+        }
+        let (dir, name) = self.root().parent(path.relative())?;
+        let stat = files::stat_at(dir.as_fd(), &name)?;
+        let place = if set.needs_perm() { self.place(dir.as_fd())? } else { Place::nowhere() };
+        self.write_facts(&mut line, set, &place, dir.as_fd(), &name, &stat, path.relative(), shown);
+        Ok(line)
+    }
+
+    /// Looks at a directory whose names will be told of.
+    pub(super) fn place(&self, dir: BorrowedFd<'_>) -> io::Result<Place> {
+        let stat = files::stat(dir)?;
+        Ok(Place {
+            dev: stat.dev,
+            owner: stat.uid,
+            sticky: stat.mode & 0o1000 != 0,
+            changeable: files::may(dir, c".", Access::WRITE_OK | Access::EXEC_OK),
+            read_only: files::is_read_only(dir),
+        })
+    }
+
+    /// Appends the facts of `name` in `dir`, whose own state is `stat`. A link is told
+    /// of as what it leads to, which is what clients want to know before they RETR or
+    /// CWD, and of as a link when it leads nowhere; `path` is needed for that.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one file from all sides; a struct for one call says no more"
+    )]
+    pub(super) fn write_facts(
+        &self,
+        out: &mut Vec<u8>,
+        set: FactSet,
+        place: &Place,
+        dir: BorrowedFd<'_>,
+        name: &CStr,
+        stat: &Stat,
+        path: &[u8],
+        shown: &[u8],
+    ) {
+        let led_to = if stat.is_symlink() { self.follow(path) } else { None };
+        let (target_dir, target_name, target) = match &led_to {
+            Some((dir, name, stat)) => (dir.as_fd(), &**name, stat),
+            None => (dir, name, stat),
+        };
+        let mut perm = Perm::default();
+        if set.needs_perm() {
+            let read_only =
+                if target.dev == place.dev { place.read_only } else { files::is_read_only(target_dir) };
+            perm = self.rights(target_dir, target_name, target, read_only);
+            perm.remove = self.may_remove(place, stat);
+        }
+        let mut owners = self.owners.borrow_mut();
+        let (owner, group) = if set.needs_names() {
+            owners.names(target.uid, target.gid, false)
+        } else {
+            (&b""[..], &b""[..])
+        };
+        let facts = Facts {
+            kind: entry_kind(target),
+            size: target.size,
+            modified: date(&clock::utc(target.modified)),
+            perm,
+            dev: target.dev,
+            ino: target.ino,
+            mode: target.mode,
+            owner,
+            group,
+            ids: (!self.viewer.hide_ids).then_some((target.uid, target.gid)),
+        };
+        facts.write(out, set, shown);
+    }
+
+    fn follow(&self, path: &[u8]) -> Option<(OwnedFd, CString, Stat)> {
+        let (dir, name) = self.root().locate(path).ok()?;
+        let stat = files::stat_at(dir.as_fd(), &name).ok()?;
+        Some((dir, name, stat))
+    }
+
+    /// Removing is a right of the directory; in a sticky one only of those who own the
+    /// file or the directory.
+    fn may_remove(&self, place: &Place, stat: &Stat) -> bool {
+        let uid = self.viewer.uid;
+        place.changeable && (!place.sticky || [0, place.owner, stat.uid].contains(&uid))
+    }
+
+    /// What may be done with the file itself. For its owner the mode has the answer.
+    /// For others only the system does, which knows the groups and access control
+    /// lists; it is not asked when it could only say no.
+    fn rights(&self, dir: BorrowedFd<'_>, name: &CStr, stat: &Stat, read_only: bool) -> Perm {
+        let uid = self.viewer.uid;
+        let granted = match stat.uid == uid {
+            _ if uid == 0 => 7,
+            true => stat.mode >> 6,
+            // The group's bits are also the most that a list grants.
+            false => stat.mode >> 3 | stat.mode,
+        };
+        let mut perm = Perm {
+            read: granted & 4 != 0,
+            write: granted & 2 != 0 && !read_only,
+            enter: granted & 1 != 0 && stat.is_dir(),
+            remove: false,
+            denied: self.viewer.denied,
+        };
+        if stat.uid == uid && uid != 0 {
+            return perm;
+        }
+        let wanted =
+            [(perm.read, Access::READ_OK), (perm.write, Access::WRITE_OK), (perm.enter, Access::EXEC_OK)];
+        let all = wanted.iter().filter(|(want, _)| *want).fold(Access::empty(), |all, (_, one)| all | *one);
+        if all.is_empty() || files::may(dir, name, all) {
+            return perm;
+        }
+        let several = all.bits().count_ones() > 1;
+        let [read, write, enter] = wanted.map(|(want, one)| want && several && files::may(dir, name, one));
+        (perm.read, perm.write, perm.enter) = (read, write, enter);
+        perm
+    }
+}
+
+pub(super) fn entry_kind(stat: &Stat) -> EntryKind {
+    let (major, minor) = stat.device;
+    match stat.kind {
+        Kind::File | Kind::Unknown => EntryKind::File,
+        Kind::Directory => EntryKind::Directory,
+        Kind::Symlink => EntryKind::Symlink,
+        Kind::CharDevice => EntryKind::CharDevice(major, minor),
+        Kind::BlockDevice => EntryKind::BlockDevice(major, minor),
+        Kind::Fifo => EntryKind::Fifo,
+        Kind::Socket => EntryKind::Socket,
+    }
+}
+
+pub(super) fn date(time: &DateTime) -> Date {
+    let DateTime { year, month, day, hour, minute, second, weekday: _ } = *time;
+    Date { year, month, day, hour, minute, second }
+}
