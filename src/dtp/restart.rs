@@ -1,0 +1,81 @@
+//! Sizes and restart offsets in TYPE A: SIZE and REST count bytes as the data
+//! connection carries them (RFC 3659 sections 4 and 5), so the file must be read.
+
+use std::fs::File;
+use std::io;
+
+use crate::proto::codec::{ConvertedOffset, Sought, ascii_size};
+use crate::sys::sockets;
+
+const CHUNK: usize = 128 << 10;
+
+/// How many bytes `file` has when it is sent in TYPE A. Reads all of it: the
+/// caller decides which files are too long for that.
+pub(crate) fn ascii_file_size(file: &File) -> io::Result<u64> {
+    let mut size = 0;
+    scan(file, |chunk| {
+        size += ascii_size(chunk);
+        true
+    })?;
+    Ok(size)
+}
+
+/// The byte of `file` that an offset counted in TYPE A means. `None` when it is
+/// beyond the end, or between the CR and the LF of a line end.
+pub(crate) fn ascii_file_offset(file: &File, converted: u64) -> io::Result<Option<u64>> {
+    let mut seek = ConvertedOffset::new(converted);
+    let mut sought = seek.feed(&[]);
+    if sought == Sought::Further {
+        scan(file, |chunk| {
+            sought = seek.feed(chunk);
+            sought == Sought::Further
+        })?;
+    }
+    Ok(match sought {
+        Sought::Found(offset) => Some(offset),
+        Sought::WithinLineEnd | Sought::Further => None,
+    })
+}
+
+/// Reads `file` from its beginning until it ends or `more` says no.
+fn scan(file: &File, mut more: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let mut offset = 0;
+    loop {
+        chunk.clear();
+        let read = sockets::read_more_at(file, offset, &mut chunk)?;
+        if read == 0 || !more(&chunk) {
+            return Ok(());
+        }
+        offset += read as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// A file without a name.
+    fn file_of(content: &[u8]) -> File {
+        let path = std::env::temp_dir().join(format!("ferryd-restart-{}", std::process::id()));
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    #[test]
+    fn sizes_and_offsets_count_what_is_sent() {
+        // Lines of seven bytes, eight when they are sent, across several chunks.
+        let file = file_of(&b"123456\n".repeat(CHUNK));
+        assert_eq!(ascii_file_size(&file).unwrap(), 8 * CHUNK as u64);
+        assert_eq!(ascii_file_offset(&file, 0).unwrap(), Some(0));
+        assert_eq!(ascii_file_offset(&file, 6).unwrap(), Some(6));
+        assert_eq!(ascii_file_offset(&file, 7).unwrap(), None);
+        assert_eq!(ascii_file_offset(&file, 8 * 100_000 + 3).unwrap(), Some(7 * 100_000 + 3));
+        assert_eq!(ascii_file_offset(&file, 8 * CHUNK as u64).unwrap(), Some(7 * CHUNK as u64));
+        assert_eq!(ascii_file_offset(&file, 8 * CHUNK as u64 + 1).unwrap(), None);
+    }
+}

@@ -1,0 +1,373 @@
+use super::super::tests::{Control, connection};
+use super::*;
+use crate::dtp::flow::{Progress, Verdict};
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+
+const LIMITS: TransferLimits =
+    TransferLimits { timeout: Duration::from_secs(60), rate: None, max_size: None, min_free: None };
+
+/// A file of its own, removed in the end.
+struct TestFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl TestFile {
+    fn new(content: &[u8]) -> TestFile {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("ferryd-dtp-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, content).unwrap();
+        let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        TestFile { path, file }
+    }
+
+    fn source(&self, offset: u64) -> Source<'_> {
+        Source { file: &self.file, offset, size: self.file.metadata().unwrap().len() }
+    }
+
+    fn target(&self, offset: u64) -> Target<'_> {
+        Target { file: &self.file, offset }
+    }
+
+    fn content(&self) -> Vec<u8> {
+        fs::read(&self.path).unwrap()
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Numbers, so that no part is like another, in lines.
+fn numbers(len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(len + 10);
+    for number in 0u32.. {
+        if out.len() >= len {
+            break;
+        }
+        writeln!(out, "{number:x}").unwrap();
+    }
+    out.truncate(len);
+    out
+}
+
+fn network_lines(file: &[u8]) -> Vec<u8> {
+    file.split(|&byte| byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..])
+}
+
+/// Reads all that the client gets.
+fn download(mut client: TcpStream) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).unwrap();
+        got
+    })
+}
+
+/// Sends all of `content`, and closes.
+fn upload(mut client: TcpStream, content: Vec<u8>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        // The server may have had enough.
+        let _ = client.write_all(&content);
+    })
+}
+
+fn retr(source: &Source<'_>, codec: Outbound, limits: &TransferLimits) -> (Vec<u8>, u64) {
+    let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
+    let got = download(client);
+    let moved = send(&mut data, source, codec, limits, &mut watch).unwrap();
+    data.finish();
+    (got.join().unwrap(), moved)
+}
+
+fn stor(
+    target: &Target<'_>,
+    content: &[u8],
+    codec: Inbound,
+    limits: &TransferLimits,
+) -> Result<u64, TransferFailure> {
+    let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
+    let sender = upload(client, content.to_vec());
+    let outcome = receive(&mut data, target, codec, limits, &mut watch);
+    drop(data);
+    sender.join().unwrap();
+    outcome
+}
+
+#[test]
+fn files_of_all_sizes_arrive_from_every_offset() {
+    for size in [0, 1, 4096, SEND_PIECE, SEND_PIECE + 1, 5 << 20] {
+        let content = numbers(size);
+        let file = TestFile::new(&content);
+        for offset in [0, 1, size / 2, size, size + 5] {
+            let (got, moved) = retr(&file.source(offset as u64), Outbound::Identity, &LIMITS);
+            let expected = content.get(offset..).unwrap_or_default();
+            assert!(got == expected, "{size} from {offset}");
+            assert_eq!(moved, expected.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn a_file_is_sent_to_where_it_ends_by_then() {
+    let content = numbers(1 << 20);
+    let file = TestFile::new(&content);
+    for size in [0, 10, 1 << 19, 4 << 20] {
+        let source = Source { size, ..file.source(0) };
+        assert!(retr(&source, Outbound::Identity, &LIMITS).0 == content, "grown from or shrunk to {size}");
+        assert!(retr(&source, Outbound::Ascii, &LIMITS).0 == network_lines(&content));
+    }
+}
+
+#[test]
+fn what_sendfile_refuses_is_read_and_written() {
+    let content = numbers(1 << 20);
+    let file = TestFile::new(&content);
+    let ((data, client), (mut watch, _user)) = (connection(), Control::new());
+    let got = download(client);
+    let mut flow = Flow::new(data.as_fd(), &LIMITS, None, &mut watch);
+    send_buffered(&mut flow, &file.source(3), 3, Outbound::Identity).unwrap();
+    assert_eq!(flow.done(), content.len() as u64 - 3);
+    data.finish();
+    assert!(got.join().unwrap() == content[3..]);
+}
+
+#[test]
+fn text_arrives_with_network_line_ends() {
+    for size in [0, 1, 5000, CONVERT_PIECE, 3 << 20] {
+        let content = numbers(size);
+        let (got, moved) = retr(&TestFile::new(&content).source(0), Outbound::Ascii, &LIMITS);
+        assert!(got == network_lines(&content), "{size}");
+        assert_eq!(moved, size as u64);
+    }
+}
+
+#[test]
+fn uploads_of_all_sizes_are_stored() {
+    for size in [0, 1, SMALL - 1, SMALL, SMALL + 1, 5 << 20] {
+        let content = numbers(size);
+        let file = TestFile::new(b"");
+        let moved = stor(&file.target(0), &content, Inbound::Identity, &LIMITS).unwrap();
+        assert_eq!(moved, size as u64);
+        assert!(file.content() == content, "{size}");
+    }
+}
+
+#[test]
+fn a_restarted_upload_goes_on_where_it_should() {
+    let content = numbers(1 << 20);
+    let file = TestFile::new(&content[..2000]);
+    stor(&file.target(1000), &content[1000..], Inbound::Identity, &LIMITS).unwrap();
+    assert!(file.content() == content);
+}
+
+#[test]
+fn appending_works_where_splice_does_not() {
+    let content = numbers(2 << 20);
+    let file = TestFile::new(b"before");
+    let append = OpenOptions::new().append(true).open(&file.path).unwrap();
+    let limits = TransferLimits { max_size: Some(6 + content.len() as u64), ..LIMITS };
+    stor(&Target { file: &append, offset: 6 }, &content, Inbound::Identity, &limits).unwrap();
+    assert!(file.content() == [b"before", &content[..]].concat());
+}
+
+#[test]
+fn text_is_stored_with_the_line_ends_of_files() {
+    let content = numbers(2 << 20);
+    let inbound = || Inbound::new(crate::proto::params::RepresentationType::Ascii);
+    let file = TestFile::new(b"");
+    let moved = stor(&file.target(0), &network_lines(&content), inbound(), &LIMITS).unwrap();
+    assert_eq!(moved, content.len() as u64);
+    assert!(file.content() == content);
+
+    let file = TestFile::new(b"");
+    stor(&file.target(0), b"a\r\nlast\r", inbound(), &LIMITS).unwrap();
+    assert_eq!(file.content(), b"a\nlast\r");
+}
+
+#[test]
+fn an_upload_may_be_as_large_as_the_limit_and_no_larger() {
+    for size in [1000, 3 << 20] {
+        let limits = TransferLimits { max_size: Some(size as u64 + 100), ..LIMITS };
+        let file = TestFile::new(b"");
+        stor(&file.target(100), &numbers(size), Inbound::Identity, &limits).unwrap();
+        let failure = stor(&file.target(100), &numbers(size + 1), Inbound::Identity, &limits).unwrap_err();
+        assert!(matches!(failure.error, TransferError::TooLarge), "{failure:?}");
+        assert!(failure.moved <= size as u64);
+    }
+}
+
+#[test]
+fn an_upload_leaves_the_free_space_it_must() {
+    let file = TestFile::new(b"");
+    let limits = TransferLimits { min_free: Some(101), ..LIMITS };
+    let failure = stor(&file.target(0), b"one byte too many", Inbound::Identity, &limits).unwrap_err();
+    assert!(matches!(failure.error, TransferError::NoSpace), "{failure:?}");
+    assert_eq!((failure.moved, file.content().len()), (0, 0));
+    let limits = TransferLimits { min_free: Some(0), ..LIMITS };
+    stor(&file.target(0), &numbers(1 << 20), Inbound::Identity, &limits).unwrap();
+}
+
+#[test]
+fn a_full_disk_is_not_the_connections_fault() {
+    let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else { return };
+    for size in [1, 1 << 20] {
+        let failure = stor(&Target { file: &full, offset: 0 }, &numbers(size), Inbound::Identity, &LIMITS);
+        assert!(matches!(failure.unwrap_err().error, TransferError::NoSpace));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_written_is_told_apart() {
+    let file = TestFile::new(&numbers(1000));
+    let write_only = OpenOptions::new().write(true).open(&file.path).unwrap();
+    let ((mut data, _client), (mut watch, _user)) = (connection(), Control::new());
+    let source = Source { file: &write_only, offset: 0, size: 1000 };
+    for codec in [Outbound::Identity, Outbound::Ascii] {
+        let failure = send(&mut data, &source, codec, &LIMITS, &mut watch).unwrap_err();
+        assert!(matches!(failure.error, TransferError::FileRead(_)), "{failure:?}");
+    }
+    let read_only = File::open(&file.path).unwrap();
+    let failure = stor(&Target { file: &read_only, offset: 0 }, b"x", Inbound::Identity, &LIMITS);
+    assert!(matches!(failure.unwrap_err().error, TransferError::FileWrite(_)));
+}
+
+#[test]
+fn a_client_that_goes_away_loses_the_data_connection_alone() {
+    let file = TestFile::new(&vec![b'x'; 20 << 20]);
+    for codec in [Outbound::Identity, Outbound::Ascii] {
+        let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
+        drop(client);
+        let failure = send(&mut data, &file.source(0), codec, &LIMITS, &mut watch).unwrap_err();
+        assert!(matches!(failure.error, TransferError::DataLost(_)), "{failure:?}");
+        assert!(failure.moved < 20 << 20);
+    }
+}
+
+#[test]
+fn a_reset_upload_is_lost_and_keeps_what_came() {
+    let file = TestFile::new(b"");
+    let ((mut data, mut client), (mut watch, _user)) = (connection(), Control::new());
+    let sender = thread::spawn({
+        let path = file.path.clone();
+        move || {
+            client.write_all(&[1; 5000]).unwrap();
+            while fs::metadata(&path).unwrap().len() < 5000 {
+                thread::yield_now();
+            }
+            sockets::reset_on_close(&client).unwrap();
+        }
+    });
+    let failure = receive(&mut data, &file.target(0), Inbound::Identity, &LIMITS, &mut watch).unwrap_err();
+    assert!(matches!(failure.error, TransferError::DataLost(_)), "{failure:?}");
+    assert_eq!((failure.moved, file.content().len()), (5000, 5000));
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_transfer_in_which_nothing_moves_is_ended() {
+    let limits = TransferLimits { timeout: Duration::from_millis(20), ..LIMITS };
+    let file = TestFile::new(&vec![b'x'; 30 << 20]);
+    let ((mut data, _client), (mut watch, _user)) = (connection(), Control::new());
+    for codec in [Outbound::Identity, Outbound::Ascii] {
+        let failure = send(&mut data, &file.source(0), codec, &limits, &mut watch).unwrap_err();
+        assert!(matches!(failure.error, TransferError::TimedOut), "{failure:?}");
+    }
+    let failure = receive(&mut data, &file.target(0), Inbound::Identity, &limits, &mut watch).unwrap_err();
+    assert!(matches!(failure.error, TransferError::TimedOut), "{failure:?}");
+}
+
+#[test]
+fn abor_ends_a_transfer_that_waits() {
+    let file = TestFile::new(&vec![b'x'; 30 << 20]);
+    let ((mut data, client), (mut watch, mut user)) = (connection(), Control::new());
+    // STAT first, then ABOR, while the client does not read.
+    user.write_all(b"SA").unwrap();
+    let failure = send(&mut data, &file.source(0), Outbound::Identity, &LIMITS, &mut watch).unwrap_err();
+    assert!(matches!(failure.error, TransferError::Aborted), "{failure:?}");
+    assert_eq!(watch.seen, b"SA");
+    let progress = watch.last.unwrap();
+    assert_eq!(progress.total, Some(30 << 20));
+    assert!(progress.done > 0 && progress.done == failure.moved);
+    data.abandon(&failure.error);
+    assert!(download(client).join().unwrap().len() as u64 >= failure.moved);
+
+    let ((mut data, _client), (mut watch, mut user)) = (connection(), Control::new());
+    user.write_all(b"A").unwrap();
+    let failure = receive(&mut data, &file.target(0), Inbound::Identity, &LIMITS, &mut watch).unwrap_err();
+    assert!(matches!(failure.error, TransferError::Aborted), "{failure:?}");
+}
+
+/// Has a descriptor that is always readable, and says ABOR at the first look.
+struct Impatient(Control);
+
+impl Watch for Impatient {
+    fn control(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.0.control()
+    }
+
+    fn ready(&mut self, _: &Progress) -> Verdict {
+        Verdict::Abort
+    }
+}
+
+#[test]
+fn abor_is_heard_in_a_stream_that_never_waits() {
+    // Bytes that go nowhere and come without end: neither call ever blocks.
+    let (control, mut user) = Control::new();
+    user.write_all(b"x").unwrap();
+    let mut watch = Impatient(control);
+    let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
+    let mut flow = Flow::new(null.as_fd(), &LIMITS, None, &mut watch);
+    let outcome = flow.write_all(&vec![0; 64 << 10]).and_then(|()| flow.write_all(&vec![0; 2 << 20]));
+    assert!(matches!(outcome, Err(TransferError::Aborted)), "{outcome:?}");
+}
+
+#[test]
+fn abor_is_heard_while_a_rate_limit_sleeps() {
+    let limits = TransferLimits { rate: Some(1), ..LIMITS };
+    let file = TestFile::new(&numbers(1000));
+    let ((mut data, _client), (mut watch, mut user)) = (connection(), Control::new());
+    user.write_all(b"A").unwrap();
+    let failure = send(&mut data, &file.source(0), Outbound::Identity, &limits, &mut watch).unwrap_err();
+    assert!(matches!(failure.error, TransferError::Aborted), "{failure:?}");
+    assert_eq!(failure.moved, 1);
+}
+
+#[test]
+fn a_rate_limit_changes_no_byte() {
+    let limits = TransferLimits { rate: Some(20 << 20), ..LIMITS };
+    let content = numbers(2 << 20);
+    let file = TestFile::new(&content);
+    for codec in [Outbound::Identity, Outbound::Ascii] {
+        let expected = if codec == Outbound::Ascii { network_lines(&content) } else { content.clone() };
+        assert!(retr(&file.source(0), codec, &limits).0 == expected);
+    }
+    let file = TestFile::new(b"");
+    stor(&file.target(0), &content, Inbound::Identity, &limits).unwrap();
+    assert!(file.content() == content);
+}
+
+#[test]
+fn a_listing_arrives_however_it_is_made() {
+    let content = numbers(3 << 20);
+    for size in [100, LISTING_PIECE / 2 - 1, LISTING_PIECE, 1 << 20] {
+        let ((data, client), (mut watch, _user)) = (connection(), Control::new());
+        let got = download(client);
+        let mut outgoing = Outgoing::new(&data, &LIMITS, &mut watch);
+        for piece in content.chunks(size) {
+            outgoing.write(piece).unwrap();
+        }
+        assert_eq!(outgoing.finish().unwrap(), content.len() as u64);
+        data.finish();
+        assert!(got.join().unwrap() == content, "pieces of {size}");
+    }
+}
