@@ -1,7 +1,10 @@
 //! `Config`: all that the command line decided, resolved once, never changed.
 //!
 //! `cli` reads the words; this module holds what they mean. Parts of the server
-//! take the group of settings that concerns them.
+//! take the group of settings that concerns them. Names of hosts, services and
+//! accounts are looked up here, once, at start.
+
+mod resolve;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -21,7 +24,11 @@ pub(crate) struct Config {
     pub config_dir: PathBuf,
     /// seccomp and landlock for sessions (off with `--no-sandbox`).
     pub sandbox: bool,
+    /// What the administrator should know, logged at start.
+    pub warnings: Vec<String>,
 }
+
+pub(crate) use resolve::Problem;
 
 /// How the server is started, and where it listens.
 #[derive(Clone, Debug)]
@@ -52,6 +59,24 @@ pub(crate) struct Logging {
     pub transfers: u8,
     /// `-L`: transfer log in xferlog format.
     pub xferlog: Option<PathBuf>,
+    pub wtmp: WtmpUse,
+}
+
+impl Default for Logging {
+    fn default() -> Logging {
+        Logging { debug: 0, transfers: 0, xferlog: None, wtmp: WtmpUse::IfThere }
+    }
+}
+
+/// Whether logins are recorded in wtmp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WtmpUse {
+    /// `-W`.
+    Off,
+    /// Neither was given: as ftpd does, where the system keeps one and we may write to it.
+    IfThere,
+    /// `-w`: an error when it cannot be opened.
+    Required,
 }
 
 /// How much of the server one client, one host, one user may have. Zero of a
@@ -86,6 +111,28 @@ pub(crate) struct Limits {
     pub list_depth: Option<usize>,
 }
 
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_clients: 256,
+            max_per_ip: None,
+            max_per_user: None,
+            idle_timeout: Duration::from_secs(900),
+            max_idle_timeout: Duration::from_secs(7200),
+            login_timeout: Duration::from_secs(60),
+            login_delay: Duration::from_millis(1000),
+            max_login_attempts: Some(5),
+            ban: None,
+            rate_download: None,
+            rate_upload: None,
+            max_file_size: None,
+            min_free_space: None,
+            list_files: None,
+            list_depth: None,
+        }
+    }
+}
+
 /// `failures` failed logins within `period` refuse a host for `time`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ban {
@@ -117,7 +164,24 @@ pub(crate) struct LoginPolicy {
     pub shell_check: bool,
 }
 
-#[derive(Clone, Debug)]
+impl Default for LoginPolicy {
+    fn default() -> LoginPolicy {
+        LoginPolicy {
+            anonymous: None,
+            anonymous_only: false,
+            auth: AuthMethod::Pam,
+            pam_service: "ftpd".to_owned(),
+            pam_session: false,
+            auth_helpers: 2,
+            user_file: None,
+            min_uid: 1,
+            chroot: Chroot::File,
+            shell_check: true,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AnonymousPolicy {
     /// `--anonymous-user` (`ftp`): whose rights the anonymous client has when the server is root's.
     pub user: String,
@@ -129,8 +193,21 @@ pub(crate) struct AnonymousPolicy {
     pub overwrite: bool,
     /// `-O`.
     pub write_only: bool,
-    /// `-u` for anonymous uploads is the server's umask; nothing of its own.
+    /// `-S`: downloads are counted in /var/log/ftpd.
     pub statfile: bool,
+}
+
+impl Default for AnonymousPolicy {
+    fn default() -> AnonymousPolicy {
+        AnonymousPolicy {
+            user: "ftp".to_owned(),
+            root: None,
+            mkdir: true,
+            overwrite: false,
+            write_only: false,
+            statfile: false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +249,42 @@ pub(crate) struct DataPolicy {
     pub timeout: Duration,
 }
 
+/// RFC 6335's dynamic ports.
+const DYNAMIC_PORTS: (u16, u16) = (49152, 65535);
+
+impl Default for DataPolicy {
+    fn default() -> DataPolicy {
+        DataPolicy {
+            passive_ports: DYNAMIC_PORTS,
+            passive_address: None,
+            passive_address_exempt: Vec::new(),
+            active: true,
+            passive: true,
+            epsv: true,
+            active_source_port: None,
+            peer_check: true,
+            foreign: false,
+            timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// `--passive-ports`, as it was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PassivePorts {
+    /// Both ends included.
+    Range(u16, u16),
+    /// From this port on, as many as there may be clients.
+    From(u16),
+}
+
+impl Default for PassivePorts {
+    fn default() -> PassivePorts {
+        let (low, high) = DYNAMIC_PORTS;
+        PassivePorts::Range(low, high)
+    }
+}
+
 /// A network: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cidr {
@@ -211,6 +324,22 @@ pub(crate) struct FilePolicy {
     pub no_overwrite: bool,
     /// `--hide-ids`: listings say `ftp ftp` for every owner and group.
     pub hide_ids: bool,
+}
+
+impl Default for FilePolicy {
+    fn default() -> FilePolicy {
+        FilePolicy {
+            umask: 0o027,
+            read_only: false,
+            write_only: false,
+            delete_aborted: false,
+            no_chmod: false,
+            no_delete: false,
+            no_rename: false,
+            no_overwrite: false,
+            hide_ids: false,
+        }
+    }
 }
 
 /// What a client is told of the server.

@@ -1,0 +1,244 @@
+//! The command line: argv becomes [`Options`], the words as they were meant but
+//! nothing looked up yet. That is `config`'s business.
+
+mod options;
+mod usage;
+pub(crate) mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use getopts::{Fail, HasArg, Matches, Occur};
+
+use crate::config::{AnonymousPolicy, DataPolicy, FilePolicy, Limits, Logging, LoginPolicy, PassivePorts};
+pub(crate) use options::OPTIONS;
+use options::{Effect, OptionSpec};
+pub(crate) use usage::{usage, version};
+
+/// What the command line asks for.
+pub(crate) enum Action {
+    Run(Box<Options>),
+    /// Print [`usage`].
+    Help,
+    /// Print [`version`].
+    Version,
+}
+
+/// What was typed. Settings that need no look-up are in the form they keep.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub daemon: bool,
+    pub foreground: bool,
+    pub test_config: bool,
+    pub ipv4: bool,
+    pub ipv6: bool,
+    pub bind: Vec<String>,
+    pub port: String,
+    pub pid_file: Option<PathBuf>,
+    pub config_dir: PathBuf,
+    pub sandbox: bool,
+    pub logging: Logging,
+    pub no_anonymous: bool,
+    pub anonymous: AnonymousPolicy,
+    /// `anonymous` of it is decided later.
+    pub login: LoginPolicy,
+    /// `passive_ports` and `passive_address` of it are decided later.
+    pub data: DataPolicy,
+    pub passive_ports: PassivePorts,
+    pub passive_address: Option<String>,
+    pub files: FilePolicy,
+    pub limits: Limits,
+    pub hide_host: bool,
+    pub hide_version: bool,
+    /// To be logged once there is a log.
+    pub warnings: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            daemon: false,
+            foreground: false,
+            test_config: false,
+            ipv4: false,
+            ipv6: false,
+            bind: Vec::new(),
+            port: "ftp".to_owned(),
+            pid_file: None,
+            config_dir: PathBuf::from("/etc"),
+            sandbox: true,
+            logging: Logging::default(),
+            no_anonymous: false,
+            anonymous: AnonymousPolicy::default(),
+            login: LoginPolicy::default(),
+            data: DataPolicy::default(),
+            passive_ports: PassivePorts::default(),
+            passive_address: None,
+            files: FilePolicy::default(),
+            limits: Limits::default(),
+            hide_host: false,
+            hide_version: false,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Reads the words after the program's name. Of an option given twice the last
+/// one counts. The error is a line that names the option.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
+    let matches = getopts().parse(args).map_err(|fail| explain(&fail))?;
+    let mut options = Options::default();
+    for (spec, word) in in_order(&matches) {
+        match spec.effect {
+            Effect::Help => return Ok(Action::Help),
+            Effect::Version => return Ok(Action::Version),
+            Effect::NotAvailableYet => return Err(format!("{}: not available yet", spec.name())),
+            Effect::Set(apply) => {
+                apply(&mut options, &word).map_err(|reason| format!("{}: {reason}", spec.name()))?;
+            }
+        }
+    }
+    match matches.free.first() {
+        Some(word) => Err(format!("`{word}`: not an option (--help lists them)")),
+        None => Ok(Action::Run(Box::new(options))),
+    }
+}
+
+impl OptionSpec {
+    /// `-P, --port`, as it is called in messages.
+    pub(crate) fn name(&self) -> String {
+        let letters = self.letters.chars().map(|letter| format!("-{letter}, "));
+        letters.chain([format!("--{}", self.long)]).collect()
+    }
+}
+
+fn getopts() -> getopts::Options {
+    let mut parser = getopts::Options::new();
+    for spec in OPTIONS {
+        let takes = if spec.value.is_some() { HasArg::Yes } else { HasArg::No };
+        let mut add = |letter: &str, long: &str| {
+            parser.opt(letter, long, spec.help, spec.value.unwrap_or(""), takes, Occur::Multi);
+        };
+        let mut letters = spec.letters.chars().map(String::from);
+        add(&letters.next().unwrap_or_default(), spec.long);
+        letters.for_each(|letter| add(&letter, ""));
+    }
+    parser
+}
+
+/// The options as they were typed, each with its value, or with nothing.
+fn in_order(matches: &Matches) -> Vec<(&'static OptionSpec, String)> {
+    let mut given: Vec<(usize, &OptionSpec, String)> = Vec::new();
+    for spec in OPTIONS {
+        let more_letters = spec.letters.chars().skip(1).map(String::from);
+        for name in more_letters.chain([spec.long.to_owned()]) {
+            match spec.value {
+                Some(_) => {
+                    let values = matches.opt_strs_pos(&name).into_iter();
+                    given.extend(values.map(|(at, word)| (at, spec, word)));
+                }
+                None => {
+                    let places = matches.opt_positions(&name).into_iter();
+                    given.extend(places.map(|at| (at, spec, String::new())));
+                }
+            }
+        }
+    }
+    given.sort_by_key(|(at, ..)| *at);
+    given.into_iter().map(|(_, spec, word)| (spec, word)).collect()
+}
+
+fn explain(fail: &Fail) -> String {
+    let dashed =
+        |name: &String| if name.chars().count() == 1 { format!("-{name}") } else { format!("--{name}") };
+    match fail {
+        Fail::UnrecognizedOption(name) => format!("{}: unknown option (--help lists them)", dashed(name)),
+        Fail::ArgumentMissing(name) => format!("{}: needs a value", dashed(name)),
+        Fail::UnexpectedArgument(name) => format!("{}: takes no value", dashed(name)),
+        Fail::OptionMissing(name) | Fail::OptionDuplicated(name) => format!("{}: {fail}", dashed(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    fn run(words: &[&str]) -> Options {
+        match parse(words.iter().map(OsString::from)) {
+            Ok(Action::Run(options)) => *options,
+            Ok(_) => panic!("{words:?} does not run"),
+            Err(err) => panic!("{words:?}: {err}"),
+        }
+    }
+
+    fn error(words: &[&str]) -> String {
+        parse(words.iter().map(OsString::from)).err().unwrap_or_else(|| panic!("{words:?} is accepted"))
+    }
+
+    #[test]
+    fn no_letter_and_no_name_stands_for_two_options() {
+        let (mut letters, mut names) = (HashSet::new(), HashSet::new());
+        for spec in OPTIONS {
+            assert!(names.insert(spec.long), "--{}", spec.long);
+            spec.letters.chars().for_each(|letter| assert!(letters.insert(letter), "-{letter}"));
+        }
+    }
+
+    #[test]
+    fn every_letter_of_freebsds_ftpd_is_known() {
+        for letter in "468aABdDEhlmMoOpPrRStTuUvW".chars() {
+            assert!(OPTIONS.iter().any(|spec| spec.letters.contains(letter)), "-{letter}");
+        }
+    }
+
+    #[test]
+    fn options_are_read_in_all_their_forms() {
+        for words in [&["-P", "2121"][..], &["-P2121"], &["--port", "2121"], &["--port=2121"]] {
+            assert_eq!(run(words).port, "2121", "{words:?}");
+        }
+        let options = run(&["-DAll", "-dv", "--debug", "-u", "077", "-a", "::1", "-a127.0.0.1"]);
+        assert!(options.daemon && options.login.anonymous_only);
+        assert_eq!((options.logging.transfers, options.logging.debug), (2, 3));
+        assert_eq!(options.files.umask, 0o077);
+        assert_eq!(options.bind, ["::1", "127.0.0.1"]);
+    }
+
+    #[test]
+    fn the_last_of_two_counts() {
+        assert_eq!(run(&["-t", "5", "--timeout=7"]).limits.idle_timeout, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn an_error_names_the_option() {
+        for (words, begins) in [
+            (&["--frob"][..], "--frob: unknown option"),
+            (&["-Z"], "-Z: unknown option"),
+            (&["-P"], "-P: needs a value"),
+            (&["--daemon=yes"], "--daemon: takes no value"),
+            (&["-u", "999"], "-u, --umask: `999` is not"),
+            (&["--max-clients=0"], "--max-clients: `0` is not a number from 1 "),
+            (&["--tls=require"], "--tls: not available yet"),
+            (&["-X"], "-X, --xferlog-syslog: not available yet"),
+            (&["there"], "`there`: not an option"),
+        ] {
+            let err = error(words);
+            assert!(err.starts_with(begins), "{words:?}: {err}");
+            assert!(!err.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn help_and_version_win_over_what_follows() {
+        assert!(matches!(parse(["--help".into(), "there".into()]), Ok(Action::Help)));
+        assert!(matches!(parse(["-?".into()]), Ok(Action::Help)));
+        assert!(matches!(parse(["-V".into()]), Ok(Action::Version)));
+    }
+
+    #[test]
+    fn paths_are_made_absolute_before_the_server_detaches() {
+        let root = run(&["--anonymous-root", "."]).anonymous.root.unwrap();
+        assert!(root.is_absolute());
+    }
+}

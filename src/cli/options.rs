@@ -1,0 +1,293 @@
+//! OPTIONS: one row for each flag. getopts, the usage text and the test of the
+//! man page read this table, so they cannot disagree.
+//!
+//! FreeBSD ftpd's letters keep their meaning, tnftpd's are used where FreeBSD
+//! has none, long names are GNU inetutils' where it has one.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Options;
+use super::values::{
+    ban, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds, seconds_or_forever,
+    size,
+};
+use crate::config::{AuthMethod, Chroot, WtmpUse};
+
+/// A session's thread and sockets are worth having a million of on no machine.
+const MOST_CLIENTS: usize = 1_000_000;
+
+pub(crate) struct OptionSpec {
+    /// The short forms, mostly one.
+    pub letters: &'static str,
+    pub long: &'static str,
+    /// The value, as the usage text prints it.
+    pub value: Option<&'static str>,
+    pub help: &'static str,
+    pub group: Group,
+    pub effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Start,
+    Log,
+    Anonymous,
+    Accounts,
+    Files,
+    Data,
+    Limits,
+    Tls,
+    Other,
+}
+
+pub(crate) enum Effect {
+    /// Puts the value ("" for a flag) where it belongs, or says what is wrong with it.
+    Set(fn(&mut Options, &str) -> Result<(), String>),
+    /// Prints the usage text.
+    Help,
+    /// Prints the version.
+    Version,
+    /// Refused at start: what was asked for must not be missing in silence.
+    NotAvailableYet,
+}
+
+use Effect::{Help, NotAvailableYet, Set, Version};
+use Group::{Accounts, Anonymous, Data, Files, Limits, Log, Other, Start, Tls};
+
+impl Group {
+    pub(crate) const ALL: [Group; 9] = [Start, Log, Anonymous, Accounts, Files, Data, Limits, Tls, Other];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Start => "How it runs",
+            Log => "Logs",
+            Anonymous => "Anonymous login",
+            Accounts => "Accounts",
+            Files => "Files",
+            Data => "Data connections",
+            Limits => "Limits (0: none; not for -t and -T)",
+            Tls => "TLS",
+            Other => "Other",
+        }
+    }
+}
+
+const fn flag(letters: &'static str, long: &'static str, help: &'static str, effect: Effect) -> OptionSpec {
+    OptionSpec { letters, long, value: None, help, group: Other, effect }
+}
+
+const fn value(
+    letters: &'static str,
+    long: &'static str,
+    value: &'static str,
+    help: &'static str,
+    effect: Effect,
+) -> OptionSpec {
+    OptionSpec { letters, long, value: Some(value), help, group: Other, effect }
+}
+
+impl OptionSpec {
+    const fn of(mut self, group: Group) -> OptionSpec {
+        self.group = group;
+        self
+    }
+}
+
+/// An effect that only turns something on or off.
+macro_rules! set {
+    ($($field:ident).+ = $value:expr) => {
+        Set(|options, _| {
+            options.$($field).+ = $value;
+            Ok(())
+        })
+    };
+}
+
+/// An effect that keeps what a parser of `values` makes of the word.
+macro_rules! parse {
+    ($($field:ident).+, $parser:expr) => {
+        Set(|options, word| {
+            options.$($field).+ = $parser(word)?;
+            Ok(())
+        })
+    };
+}
+
+#[rustfmt::skip] // One row, one line or two: a table is read by its columns.
+pub(crate) static OPTIONS: &[OptionSpec] = &[
+    flag("D", "daemon", "standalone, detached, logging to syslog", set!(daemon = true)).of(Start),
+    flag("F", "foreground", "standalone, logging to standard error", set!(foreground = true)).of(Start),
+    flag("4", "ipv4", "IPv4 only", set!(ipv4 = true)).of(Start),
+    flag("6", "ipv6", "IPv6 only", set!(ipv6 = true)).of(Start),
+    value("a", "bind", "ADDR", "listen on this address; may be repeated",
+        Set(|options, word| { options.bind.push(word.to_owned()); Ok(()) })).of(Start),
+    value("P", "port", "PORT", "listen on this port: a number, a service, 0 for any free one (ftp)",
+        parse!(port, text)).of(Start),
+    value("p", "pidfile", "FILE", "write the process id to this file", parse!(pid_file, path)).of(Start),
+    value("c", "config-dir", "DIR", "where ftpusers, ftpchroot, ftpwelcome and motd are (/etc)",
+        parse!(config_dir, path_alone)).of(Start),
+    flag("", "test-config", "check the options and the files they name, and exit", set!(test_config = true)).of(Start),
+    flag("", "no-sandbox", "do not confine sessions by seccomp and landlock", set!(sandbox = false)).of(Start),
+    value("", "proxy-protocol", "CIDR", "proxies that announce the client's address", NotAvailableYet).of(Start),
+
+    flag("l", "log", "log sessions; twice: also what is done to files",
+        Set(|options, _| { more(&mut options.logging.transfers); Ok(()) })).of(Log),
+    flag("dv", "debug", "log more; may be repeated",
+        Set(|options, _| { more(&mut options.logging.debug); Ok(()) })).of(Log),
+    value("L", "xferlog", "FILE", "log transfers to this file, in xferlog format",
+        parse!(logging.xferlog, path)).of(Log),
+    flag("X", "xferlog-syslog", "log transfers to syslog, in xferlog format", NotAvailableYet).of(Log),
+    flag("S", "anonymous-statfile", "log anonymous downloads to /var/log/ftpd, if it exists",
+        set!(anonymous.statfile = true)).of(Log),
+    flag("W", "no-wtmp", "do not record logins in wtmp", set!(logging.wtmp = WtmpUse::Off)).of(Log),
+    flag("w", "wtmp", "record logins in wtmp; without -w, if there is one",
+        set!(logging.wtmp = WtmpUse::Required)).of(Log),
+    value("", "syslog-facility", "NAME", "log under this facility (ftp)", NotAvailableYet).of(Log),
+    value("", "log-format", "FORMAT", "how sessions are logged", NotAvailableYet).of(Log),
+
+    flag("A", "anonymous-only", "nobody else may log in", set!(login.anonymous_only = true)).of(Anonymous),
+    flag("", "no-anonymous", "no anonymous login", set!(no_anonymous = true)).of(Anonymous),
+    value("", "anonymous-root", "DIR", "the tree that anonymous clients see (home of ftp)",
+        parse!(anonymous.root, path)).of(Anonymous),
+    value("", "anonymous-user", "NAME", "whose rights they have (ftp)", parse!(anonymous.user, text)).of(Anonymous),
+    flag("M", "no-anonymous-mkdir", "they may not make directories", set!(anonymous.mkdir = false)).of(Anonymous),
+    flag("m", "anonymous-overwrite", "they may change and remove what is there",
+        set!(anonymous.overwrite = true)).of(Anonymous),
+    flag("O", "anonymous-write-only", "they may not download", set!(anonymous.write_only = true)).of(Anonymous),
+
+    value("", "auth", "pam|shadow", "how passwords are checked (pam)",
+        parse!(login.auth, |word| one_of(word, &[("pam", AuthMethod::Pam), ("shadow", AuthMethod::Shadow)]))).of(Accounts),
+    value("", "pam-service", "NAME", "the PAM service (ftpd)", parse!(login.pam_service, pam_service)).of(Accounts),
+    flag("", "pam-session", "open a PAM session for each login", set!(login.pam_session = true)).of(Accounts),
+    value("", "auth-helpers", "N", "processes that check passwords (2)",
+        parse!(login.auth_helpers, |word| number(word, 1..=64))).of(Accounts),
+    value("", "user-file", "FILE", "accounts of a server that is not started by root",
+        parse!(login.user_file, path)).of(Accounts),
+    value("", "min-uid", "N", "refuse accounts with a lower uid (1)",
+        parse!(login.min_uid, |word| number(word, 0..=u32::MAX - 1))).of(Accounts),
+    value("", "chroot", "WHO", "who is confined to the home directory: all, none, or file, those in ftpchroot (file)",
+        parse!(login.chroot, |word| one_of(word, &[("file", Chroot::File), ("all", Chroot::All), ("none", Chroot::None)])))
+        .of(Accounts),
+    flag("", "no-shell-check", "a login shell need not be in /etc/shells", set!(login.shell_check = false)).of(Accounts),
+    value("C", "check-access", "USER[@HOST]", "say whether this user may log in, and exit", NotAvailableYet).of(Accounts),
+
+    flag("r", "read-only", "nothing may be changed", set!(files.read_only = true)).of(Files),
+    flag("o", "write-only", "nothing may be downloaded", set!(files.write_only = true)).of(Files),
+    value("u", "umask", "MASK", "octal mode bits that new files lack (027)", parse!(files.umask, octal)).of(Files),
+    flag("", "no-chmod", "no SITE CHMOD", set!(files.no_chmod = true)).of(Files),
+    flag("", "no-delete", "no DELE and RMD", set!(files.no_delete = true)).of(Files),
+    flag("", "no-rename", "no RNFR and RNTO", set!(files.no_rename = true)).of(Files),
+    flag("", "no-overwrite", "files that exist stay as they are", set!(files.no_overwrite = true)).of(Files),
+    flag("", "delete-aborted", "remove an upload that is cut off", set!(files.delete_aborted = true)).of(Files),
+    flag("", "hide-ids", "list ftp as every owner and group", set!(files.hide_ids = true)).of(Files),
+    value("", "hide-files", "GLOB", "files that are not listed", NotAvailableYet).of(Files),
+    value("", "deny-files", "GLOB", "files that cannot be touched", NotAvailableYet).of(Files),
+    flag("", "atomic-uploads", "show an upload once it is complete", NotAvailableYet).of(Files),
+    value("", "upload-mode", "MODE", "octal mode of uploaded files", NotAvailableYet).of(Files),
+
+    value("", "passive-ports", "LO-HI", "ports that PASV listens on (49152-65535); LO+: as many as clients",
+        parse!(passive_ports, ports)).of(Data),
+    value("", "passive-address", "ADDR", "the address that PASV names: a number or a host name",
+        parse!(passive_address, |word| text(word).map(Some))).of(Data),
+    value("", "passive-address-exempt", "CIDR", "clients that are told the real one; may be repeated",
+        Set(|options, word| { options.data.passive_address_exempt.push(network(word)?); Ok(()) })).of(Data),
+    flag("", "no-active", "no PORT and EPRT", set!(data.active = false)).of(Data),
+    flag("", "no-passive", "no PASV and EPSV", set!(data.passive = false)).of(Data),
+    flag("E", "no-epsv", "no EPSV: for firewalls that do not know it", set!(data.epsv = false)).of(Data),
+    value("", "active-source-port", "N", "where active connections come from; 0: anywhere (port - 1)",
+        parse!(data.active_source_port, |word| number(word, 0..=u16::MAX).map(Some))).of(Data),
+    value("", "data-peer-check", "ip|off", "passive connections must come from the client (ip)",
+        parse!(data.peer_check, |word| one_of(word, &[("ip", true), ("off", false)]))).of(Data),
+    value("", "data-timeout", "SECS", "give up a data connection that stalls for this long (300)",
+        parse!(data.timeout, seconds)).of(Data),
+    flag("R", "allow-foreign-data", "PORT may name other hosts and low ports", set!(data.foreign = true)).of(Data),
+    flag("U", "default-port-range", "accepted, without effect", NOTHING).of(Data),
+
+    value("", "max-clients", "N", "sessions in all (256)",
+        parse!(limits.max_clients, |word| number(word, 1..=MOST_CLIENTS))).of(Limits),
+    value("", "max-per-ip", "N", "sessions of one host (0)",
+        parse!(limits.max_per_ip, |word| limit(word, MOST_CLIENTS))).of(Limits),
+    value("", "max-per-user", "N", "sessions of one user (0)",
+        parse!(limits.max_per_user, |word| limit(word, MOST_CLIENTS))).of(Limits),
+    value("t", "timeout", "SECS", "hang up on a client idle for this long (900)",
+        parse!(limits.idle_timeout, seconds)).of(Limits),
+    value("T", "max-timeout", "SECS", "the most that SITE IDLE may ask for (7200)",
+        parse!(limits.max_idle_timeout, seconds)).of(Limits),
+    value("", "login-timeout", "SECS", "hang up on a client not logged in by then (60)",
+        parse!(limits.login_timeout, seconds_or_forever)).of(Limits),
+    value("", "login-delay", "MS", "wait before a login is refused (1000)",
+        parse!(limits.login_delay, |word| number(word, 0..=60_000).map(Duration::from_millis))).of(Limits),
+    value("", "max-login-attempts", "N", "hang up after this many failures (5)",
+        parse!(limits.max_login_attempts, |word| limit(word, 1_000_000))).of(Limits),
+    value("", "ban", "N/SECS/TIME", "refuse a host for TIME seconds after N failures within SECS (0)",
+        parse!(limits.ban, ban)).of(Limits),
+    value("", "rate-download", "RATE", "bytes a second that one client may get (0)",
+        parse!(limits.rate_download, size)).of(Limits),
+    value("", "rate-upload", "RATE", "bytes a second that one client may send (0)",
+        parse!(limits.rate_upload, size)).of(Limits),
+    value("", "max-file-size", "SIZE", "bytes of the largest upload (0)",
+        parse!(limits.max_file_size, size)).of(Limits),
+    value("", "min-free-space", "N%", "leave this much of the file system free (0)",
+        parse!(limits.min_free_space, per_cent)).of(Limits),
+    value("", "list-limit", "FILES:DEPTH", "the most that one listing shows, and how deep it goes (0:0)",
+        Set(|options, word| {
+            (options.limits.list_files, options.limits.list_depth) = list_limit(word)?;
+            Ok(())
+        })).of(Limits),
+
+    value("", "tls", "WHEN", "off, allow, require-login or require", NotAvailableYet).of(Tls),
+    value("", "tls-cert", "FILE", "certificates; may be repeated", NotAvailableYet).of(Tls),
+    value("", "tls-key", "FILE", "their key", NotAvailableYet).of(Tls),
+    value("", "tls-port", "PORT", "port for TLS from the first byte", NotAvailableYet).of(Tls),
+    value("", "tls-min", "VERSION", "1.2 or 1.3", NotAvailableYet).of(Tls),
+    value("", "tls-require-reuse", "yes|no", "data connections resume the session", NotAvailableYet).of(Tls),
+    value("", "tls-client-ca", "FILE", "who signs the clients' certificates", NotAvailableYet).of(Tls),
+    value("", "tls-client-auth", "WHEN", "off, request or require", NotAvailableYet).of(Tls),
+
+    flag("h", "hide-host-info", "tell clients neither host name, version nor system",
+        set!(hide_host = true)),
+    flag("q", "no-version", "tell clients no version", set!(hide_version = true)),
+    value("", "banner", "FILE", "what is said before the login", NotAvailableYet),
+    value("", "motd", "FILE", "what is said after the login", NotAvailableYet),
+    value("", "deny-commands", "LIST", "commands that are not available", NotAvailableYet),
+    flag("8", "utf8", "accepted: UTF-8 is the default", NOTHING),
+    flag("n", "numeric", "accepted: addresses are logged as numbers", NOTHING),
+    flag("H", "system-hostname", "accepted: the host name is the system's", NOTHING),
+    flag("B", "blocklistd", "accepted, without effect, with a warning",
+        Set(|options, _| {
+            options.warnings.push("-B, --blocklistd: there is no blocklistd here; --ban refuses hosts".to_owned());
+            Ok(())
+        })),
+    flag("?", "help", "show this, and exit", Help),
+    flag("V", "version", "show the version, and exit", Version),
+];
+
+const NOTHING: Effect = Set(|_, _| Ok(()));
+
+fn more(count: &mut u8) {
+    *count = count.saturating_add(1);
+}
+
+fn text(word: &str) -> Result<String, String> {
+    if word.is_empty() { Err("is empty".to_owned()) } else { Ok(word.to_owned()) }
+}
+
+fn path(word: &str) -> Result<Option<PathBuf>, String> {
+    path_alone(word).map(Some)
+}
+
+/// The server's working directory changes when it detaches, so a path is made
+/// absolute while it still means what was typed.
+fn path_alone(word: &str) -> Result<PathBuf, String> {
+    std::path::absolute(Path::new(word)).map_err(|err| format!("`{word}`: {err}"))
+}
+
+/// A file of that name is looked for in /etc/pam.d.
+fn pam_service(word: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if word.is_empty() || word.starts_with('.') || !word.chars().all(fits) {
+        return Err(format!("`{word}` is not the name of a PAM service"));
+    }
+    Ok(word.to_owned())
+}

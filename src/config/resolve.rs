@@ -1,0 +1,311 @@
+//! From the words of the command line to [`Config`]: the look-ups, and what the
+//! options demand of each other.
+
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use super::{
+    AnonymousPolicy, Config, DataPolicy, Greeting, Limits, Listen, LoginPolicy, PassivePorts, Start,
+};
+use crate::cli::Options;
+use crate::sys::process;
+
+/// What is wrong with an option, found once all of them are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub option: &'static str,
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.option, self.reason)
+    }
+}
+
+fn problem<T>(option: &'static str, reason: impl Into<String>) -> Result<T, Problem> {
+    Err(Problem { option, reason: reason.into() })
+}
+
+impl Config {
+    /// Looks up what `options` name, for a server that is started as `start`.
+    /// All that is wrong is told at once.
+    pub(crate) fn resolve(options: Options, start: Start) -> Result<Config, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut warnings = options.warnings.clone();
+        let mut keep = |found: Result<(), Problem>| problems.extend(found.err());
+        keep(check_combinations(&options));
+
+        let limits = limits(&options, &mut warnings);
+        let mut addresses = Vec::new();
+        if start != Start::Connected {
+            keep(listen_addresses(&options).map(|found| addresses = found));
+        }
+        let mut login = LoginPolicy { anonymous: None, ..options.login.clone() };
+        keep(anonymous(&options, rustix::process::geteuid().is_root()).map(|found| login.anonymous = found));
+        if let Some(anonymous) = login.anonymous.as_ref().filter(|found| found.user != options.anonymous.user)
+        {
+            let (wanted, instead) = (&options.anonymous.user, &anonymous.user);
+            warnings.push(format!("no account `{wanted}`: anonymous clients have the rights of `{instead}`"));
+        }
+        let mut data = options.data.clone();
+        keep(data_policy(&options, &limits).map(|found| data = found));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+
+        Ok(Config {
+            listen: Listen { start, addresses, pid_file: options.pid_file },
+            logging: options.logging,
+            limits,
+            login,
+            data,
+            files: options.files,
+            greeting: Greeting {
+                hide_host: options.hide_host,
+                hide_version: options.hide_version,
+                host_name: process::host_name(),
+            },
+            config_dir: options.config_dir,
+            sandbox: options.sandbox,
+            warnings,
+        })
+    }
+}
+
+fn check_combinations(options: &Options) -> Result<(), Problem> {
+    if options.daemon && options.foreground {
+        return problem("-D, --daemon", "not with -F, --foreground");
+    }
+    if options.login.anonymous_only && options.no_anonymous {
+        return problem("-A, --anonymous-only", "not with --no-anonymous");
+    }
+    if !options.data.active && !options.data.passive {
+        return problem("--no-active", "not with --no-passive: no data could flow");
+    }
+    Ok(())
+}
+
+fn limits(options: &Options, warnings: &mut Vec<String>) -> Limits {
+    let mut limits = options.limits.clone();
+    if let Some(most) = process::thread_limit().filter(|&most| most < limits.max_clients) {
+        warnings
+            .push(format!("--max-clients: {most}, because vm.max_map_count has room for no more threads"));
+        limits.max_clients = most;
+    }
+    // FreeBSD's ftpd reads -t above -T the same way.
+    limits.max_idle_timeout = limits.max_idle_timeout.max(limits.idle_timeout);
+    limits
+}
+
+/// The addresses of `-a`, or the wildcards, with the port; in the families asked for.
+fn listen_addresses(options: &Options) -> Result<Vec<SocketAddr>, Problem> {
+    let port = port(&options.port)?;
+    let both = options.ipv4 == options.ipv6;
+    let wanted = |address: &SocketAddr| both || address.is_ipv4() == options.ipv4;
+    if options.bind.is_empty() {
+        let wildcards: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        return Ok(wildcards.map(|ip| SocketAddr::new(ip, port)).into_iter().filter(wanted).collect());
+    }
+    let mut addresses = Vec::new();
+    for name in &options.bind {
+        let found = match (name.as_str(), port).to_socket_addrs() {
+            Ok(found) => found.filter(wanted),
+            Err(err) => return problem("-a, --bind", format!("`{name}`: {err}")),
+        };
+        let before = addresses.len();
+        addresses.extend(found);
+        if addresses.len() == before {
+            return problem("-a, --bind", format!("`{name}` has no address of the family asked for"));
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    addresses.retain(|address| seen.insert(*address));
+    Ok(addresses)
+}
+
+/// A number, or the name of a service.
+fn port(word: &str) -> Result<u16, Problem> {
+    const OPTION: &str = "-P, --port";
+    if word.bytes().all(|byte| byte.is_ascii_digit()) {
+        return word.parse().or_else(|_| problem(OPTION, format!("`{word}` is not a port from 0 to 65535")));
+    }
+    if word == "none" {
+        return problem(OPTION, "`none` needs --tls-port, which is not available yet");
+    }
+    let services = fs::read_to_string("/etc/services").unwrap_or_default();
+    match tcp_service(&services, word) {
+        Some(port) => Ok(port),
+        // Small systems have no such file.
+        None if word == "ftp" => Ok(21),
+        None => problem(OPTION, format!("`{word}` is neither a number nor a service in /etc/services")),
+    }
+}
+
+/// The port of a TCP service in a file of the form of services(5).
+fn tcp_service(services: &str, name: &str) -> Option<u16> {
+    services.lines().find_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let official = words.next()?;
+        let port = words.next()?.strip_suffix("/tcp")?;
+        (official == name || words.any(|alias| alias == name)).then(|| port.parse().ok())?
+    })
+}
+
+/// The anonymous login, if there is one: with a root that was named, or with
+/// that of its account.
+fn anonymous(options: &Options, as_root: bool) -> Result<Option<AnonymousPolicy>, Problem> {
+    if options.no_anonymous {
+        return Ok(None);
+    }
+    let mut policy = options.anonymous.clone();
+    if as_root && policy.root.is_some() {
+        policy.user = whose_rights(policy.user);
+    }
+    let account = users::get_user_by_name(&policy.user).is_some();
+    match &policy.root {
+        Some(root) => match fs::read_dir(root) {
+            Err(err) => return problem("--anonymous-root", format!("{}: {err}", root.display())),
+            Ok(_) if as_root && !account => {
+                let reason = format!(
+                    "no account `{}`, whose rights anonymous clients would have; name another",
+                    policy.user
+                );
+                return problem("--anonymous-user", reason);
+            }
+            Ok(_) => {}
+        },
+        None if account => {}
+        None if options.login.anonymous_only => {
+            let reason = format!("needs --anonymous-root=DIR or an account `{}`", policy.user);
+            return problem("-A, --anonymous-only", reason);
+        }
+        None => return Ok(None),
+    }
+    Ok(Some(policy))
+}
+
+/// The account `user`; where there is none of the usual name, which many systems leave out,
+/// one that is nobody's serves a tree that was named as well.
+fn whose_rights(user: String) -> String {
+    let exists = |name: &str| users::get_user_by_name(name).is_some();
+    if user != AnonymousPolicy::default().user || exists(&user) {
+        return user;
+    }
+    ["ferryd", "nobody"].into_iter().find(|name| exists(name)).map_or(user, str::to_owned)
+}
+
+fn data_policy(options: &Options, limits: &Limits) -> Result<DataPolicy, Problem> {
+    let mut data = options.data.clone();
+    data.passive_ports = match options.passive_ports {
+        PassivePorts::Range(low, high) => (low, high),
+        PassivePorts::From(low) => match u16::try_from(usize::from(low) + limits.max_clients) {
+            Ok(high) => (low, high),
+            Err(_) => {
+                let reason = format!("{low} and --max-clients {} go beyond port 65535", limits.max_clients);
+                return problem("--passive-ports", reason);
+            }
+        },
+    };
+    if let Some(name) = &options.passive_address {
+        data.passive_address = Some(passive_address(name)?);
+    }
+    Ok(data)
+}
+
+/// What 227 can name is an IPv4 address, so of a name's addresses those come first.
+fn passive_address(name: &str) -> Result<IpAddr, Problem> {
+    const OPTION: &str = "--passive-address";
+    let found: Vec<IpAddr> = match (name, 0).to_socket_addrs() {
+        Ok(found) => found.map(|address| address.ip()).collect(),
+        Err(err) => return problem(OPTION, format!("`{name}`: {err}")),
+    };
+    match found.iter().find(|ip| ip.is_ipv4()).or(found.first()) {
+        Some(ip) if !ip.is_unspecified() => Ok(*ip),
+        _ => problem(OPTION, format!("`{name}` is no address that a client can connect to")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{self, Action};
+
+    fn options(words: &[&str]) -> Options {
+        match cli::parse(words.iter().map(std::ffi::OsString::from)) {
+            Ok(Action::Run(options)) => *options,
+            _ => panic!("{words:?} does not run"),
+        }
+    }
+
+    fn resolve(words: &[&str]) -> Result<Config, Vec<Problem>> {
+        Config::resolve(options(words), Start::Foreground)
+    }
+
+    fn addresses(words: &[&str]) -> Vec<String> {
+        let config = resolve(words).unwrap_or_else(|problems| panic!("{problems:?}"));
+        config.listen.addresses.iter().map(ToString::to_string).collect()
+    }
+
+    fn complains_of(words: &[&str]) -> Vec<&'static str> {
+        resolve(words).err().unwrap_or_default().iter().map(|problem| problem.option).collect()
+    }
+
+    #[test]
+    fn it_listens_on_both_families_unless_told_otherwise() {
+        assert_eq!(addresses(&["-P", "2121"]), ["0.0.0.0:2121", "[::]:2121"]);
+        assert_eq!(addresses(&["-4", "-6", "-P", "2121"]).len(), 2);
+        assert_eq!(addresses(&["-4"]), ["0.0.0.0:21"]);
+        assert_eq!(addresses(&["-6"]), ["[::]:21"]);
+        assert_eq!(
+            addresses(&["-a", "127.0.0.1", "-a", "::1", "-a", "::1", "-P0"]),
+            ["127.0.0.1:0", "[::1]:0"]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_named_by_its_option() {
+        assert_eq!(complains_of(&["-6", "-a", "127.0.0.1"]), ["-a, --bind"]);
+        assert_eq!(complains_of(&["-P", "65536"]), ["-P, --port"]);
+        assert_eq!(complains_of(&["-P", "none"]), ["-P, --port"]);
+        assert_eq!(complains_of(&["-P", "no such service"]), ["-P, --port"]);
+        assert_eq!(complains_of(&["-DF"]), ["-D, --daemon"]);
+        assert_eq!(complains_of(&["-A", "--no-anonymous"]), ["-A, --anonymous-only"]);
+        assert_eq!(complains_of(&["-A", "--anonymous-user=no:such"]), ["-A, --anonymous-only"]);
+        assert_eq!(
+            complains_of(&["--anonymous-root=/no/such", "-P", "x x"]),
+            ["-P, --port", "--anonymous-root"]
+        );
+        assert_eq!(complains_of(&["--anonymous-root=/etc/passwd"]), ["--anonymous-root"]);
+        assert_eq!(complains_of(&["--passive-ports=65500+"]), ["--passive-ports"]);
+        assert_eq!(complains_of(&["--passive-address=0.0.0.0"]), ["--passive-address"]);
+    }
+
+    #[test]
+    fn an_anonymous_login_needs_a_root_or_an_account() {
+        let tmp = ["--anonymous-root=/tmp", "--anonymous-user=no:such"];
+        assert_eq!(anonymous(&options(&tmp[1..]), false), Ok(None));
+        assert_eq!(
+            anonymous(&options(&tmp), false).unwrap().unwrap().root.unwrap(),
+            std::path::Path::new("/tmp")
+        );
+        assert_eq!(anonymous(&options(&tmp), true).unwrap_err().option, "--anonymous-user");
+        assert_eq!(anonymous(&options(&["--no-anonymous", tmp[0]]), false), Ok(None));
+    }
+
+    #[test]
+    fn passive_ports_grow_with_the_clients() {
+        let config = resolve(&["--passive-ports=50000+", "--max-clients=100"]).unwrap();
+        assert_eq!(config.data.passive_ports, (50000, 50100));
+    }
+
+    #[test]
+    fn services_have_names_and_aliases() {
+        let file = "# ftp 1/tcp\nftp-data 20/tcp\nftp\t\t21/udp\nftp\t\t21/tcp fsp # alias\nbad x/tcp\n";
+        assert_eq!(tcp_service(file, "ftp"), Some(21));
+        assert_eq!(tcp_service(file, "fsp"), Some(21));
+        assert_eq!(tcp_service(file, "alias"), None);
+        assert_eq!(tcp_service(file, "bad"), None);
+    }
+}

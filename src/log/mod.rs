@@ -1,0 +1,100 @@
+//! What the administrator reads: the log, on standard error or in syslog, and
+//! the transfer log and wtmp.
+//!
+//! Texts follow FreeBSD's ftpd. What comes from a client goes in through
+//! [`word`] or [`text`], so that no name looks like the end of its record; and
+//! whatever a caller forgets, a record is one line.
+
+mod escape;
+mod logins;
+mod syslog;
+mod transfers;
+
+use std::io::Write;
+use std::{panic, process};
+
+use env_logger::fmt::Formatter;
+use env_logger::{Builder, Target};
+use log::{Level, LevelFilter, Record};
+
+use crate::config::{Logging, Start};
+use crate::sys::clock::{self, DateTime};
+
+pub(crate) use escape::{text, word};
+pub(crate) use logins::{LoginRecord, Logins};
+pub(crate) use transfers::{Direction, Transfer, TransferLog, User};
+
+/// The name in syslog of every ftpd, which log filters look for.
+const IDENT: &str = "ftpd";
+
+/// Starts the log: on standard error in the foreground, where RUST_LOG works,
+/// else in syslog. Called once, while the server may still open anything.
+pub(crate) fn init(logging: &Logging, start: Start) {
+    let mut builder = Builder::new();
+    builder.filter_level(match logging.debug {
+        0 => LevelFilter::Info,
+        1 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    });
+    match start {
+        Start::Foreground => builder.parse_env("RUST_LOG").format(write_for_people),
+        Start::Daemon | Start::Connected => {
+            builder.target(Target::Pipe(Box::new(syslog::Syslog::open()))).format(write_for_syslog)
+        }
+    };
+    // A second call, which only tests make, changes nothing.
+    let _ = builder.try_init();
+    log_panics();
+}
+
+/// A panic ends one session. Its message is the only trace of the bug.
+fn log_panics() {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let message = info.payload_as_str().unwrap_or("no message");
+        log::error!("bug at {place}: {}", text(message.as_bytes()));
+    }));
+}
+
+fn write_for_people(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let level = match record.level() {
+        Level::Error => "error: ",
+        Level::Warn => "warning: ",
+        Level::Info | Level::Debug | Level::Trace => "",
+    };
+    writeln!(out, "{} ferryd[{}]: {level}{}", local_stamp(), process::id(), one_line(record))
+}
+
+/// One datagram, as syslog(3) makes it: `<priority>Nov  1 08:00:00 ftpd[17]: text`.
+fn write_for_syslog(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let priority = syslog::priority(record.level());
+    write!(out, "<{priority}>{} {IDENT}[{}]: {}", local_stamp(), process::id(), one_line(record))
+}
+
+fn one_line(record: &Record<'_>) -> String {
+    record.args().to_string().replace(|c: char| c.is_control(), "?")
+}
+
+/// `Nov  1 08:00:00`, the stamp of syslog.
+fn local_stamp() -> String {
+    let now = clock::local(clock::now());
+    format!("{} {:>2} {:02}:{:02}:{:02}", month_name(&now), now.day, now.hour, now.minute, now.second)
+}
+
+/// As logs write it, in whatever language the administrator reads them.
+fn month_name(date: &DateTime) -> &'static str {
+    const NAMES: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    NAMES[(usize::from(date.month) + 11) % 12]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_whatever_the_caller_forgot() {
+        let args = format_args!("user {}", "a\nNov  1 00:00:00 ftpd[1]: b\r");
+        assert_eq!(one_line(&Record::builder().args(args).build()), "user a?Nov  1 00:00:00 ftpd[1]: b?");
+    }
+}

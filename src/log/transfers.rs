@@ -1,0 +1,296 @@
+//! The transfer log: one line for each file moved, in the format of xferlog(5),
+//! and FreeBSD's statistics file for anonymous downloads (`-S`).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use super::escape::is_visible;
+use super::month_name;
+use crate::sys::clock::{self, DateTime};
+
+/// Where FreeBSD's ftpd keeps the statistics; written only if it exists.
+pub(crate) const STATFILE: &str = "/var/log/ftpd";
+
+/// One file that was moved, or was to be.
+pub(crate) struct Transfer<'a> {
+    pub peer: IpAddr,
+    pub user: User<'a>,
+    pub direction: Direction,
+    /// The whole path, as the server's administrator would write it.
+    pub path: &'a [u8],
+    /// Bytes that went over the data connection.
+    pub bytes: u64,
+    pub elapsed: Duration,
+    /// TYPE A, rather than image.
+    pub ascii: bool,
+    /// False when it was cut off.
+    pub complete: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// To the client: RETR.
+    Outgoing,
+    /// From the client: STOR, STOU, APPE.
+    Incoming,
+    /// DELE, which some readers of the log count too.
+    Deleted,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum User<'a> {
+    /// The login name.
+    Real(&'a [u8]),
+    /// What the client gave for a password.
+    Anonymous(&'a [u8]),
+}
+
+/// The files behind `-L` and `-S`. Sessions write to them as whoever they are
+/// by then, because the files were opened at start.
+pub(crate) struct TransferLog {
+    xferlog: Option<LogFile>,
+    statfile: Option<LogFile>,
+}
+
+impl TransferLog {
+    /// Opens `xferlog`, making it with mode 0640, and the statistics file if it
+    /// is asked for and there. The error names the file.
+    pub(crate) fn open(xferlog: Option<&Path>, statistics: bool) -> io::Result<TransferLog> {
+        TransferLog::open_files(xferlog, statistics.then_some(Path::new(STATFILE)))
+    }
+
+    fn open_files(xferlog: Option<&Path>, statfile: Option<&Path>) -> io::Result<TransferLog> {
+        let statfile = match statfile.map(|path| LogFile::open(path, false)) {
+            Some(Err(err)) if err.kind() == io::ErrorKind::NotFound => None,
+            other => other.transpose()?,
+        };
+        Ok(TransferLog { xferlog: xferlog.map(|path| LogFile::open(path, true)).transpose()?, statfile })
+    }
+
+    /// Writes `transfer` down. A log that cannot be written costs no session:
+    /// it is said in the other log.
+    pub(crate) fn record(&self, transfer: &Transfer<'_>) {
+        let now = clock::local(clock::now());
+        if let Some(xferlog) = &self.xferlog {
+            xferlog.append(&xferlog_line(&now, transfer));
+        }
+        if let (Some(statfile), User::Anonymous(ident), Direction::Outgoing) =
+            (&self.statfile, transfer.user, transfer.direction)
+        {
+            statfile.append(&statfile_line(&now, transfer, ident));
+        }
+    }
+
+    /// Opens the files anew, after they were rotated. What cannot be opened
+    /// goes on in the old one.
+    pub(crate) fn reopen(&self) {
+        for file in [&self.xferlog, &self.statfile].into_iter().flatten() {
+            if let Err(err) = file.reopen() {
+                log::error!("{err}");
+            }
+        }
+    }
+}
+
+/// The 18 words of an xferlog record.
+fn xferlog_line(now: &DateTime, transfer: &Transfer<'_>) -> Vec<u8> {
+    let (access, user) = match transfer.user {
+        User::Real(name) => ('r', name),
+        User::Anonymous(email) => ('a', email),
+    };
+    let direction = match transfer.direction {
+        Direction::Outgoing => 'o',
+        Direction::Incoming => 'i',
+        Direction::Deleted => 'd',
+    };
+    format!(
+        "{} {} {} {} {} {} _ {direction} {access} {} ftp 0 * {}\n",
+        ctime(now),
+        whole_seconds(transfer.elapsed),
+        transfer.peer,
+        transfer.bytes,
+        field(transfer.path, is_visible),
+        if transfer.ascii { 'a' } else { 'b' },
+        field(user, is_visible),
+        if transfer.complete { 'c' } else { 'i' },
+    )
+    .into_bytes()
+}
+
+/// FreeBSD's `"%.20s!%s!%s!%s!%jd!%ld\n"`: fields between exclamation marks.
+fn statfile_line(now: &DateTime, transfer: &Transfer<'_>, ident: &[u8]) -> Vec<u8> {
+    let keep = |c: char| c != '!' && (c == ' ' || is_visible(c));
+    let time = ctime(now);
+    format!(
+        "{}!{}!{}!{}!{}!{}\n",
+        &time[4..], // Without the day of the week.
+        field(ident, keep),
+        transfer.peer,
+        field(transfer.path, keep),
+        transfer.bytes,
+        whole_seconds(transfer.elapsed),
+    )
+    .into_bytes()
+}
+
+/// `Sat Nov 21 08:18:17 2026`, as ctime(3) writes it.
+fn ctime(time: &DateTime) -> String {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    format!(
+        "{} {} {:>2} {:02}:{:02}:{:02} {}",
+        DAYS[usize::from(time.weekday) % 7],
+        month_name(time),
+        time.day,
+        time.hour,
+        time.minute,
+        time.second,
+        time.year
+    )
+}
+
+/// Rounded up, and at least one: readers divide by it.
+fn whole_seconds(elapsed: Duration) -> u64 {
+    elapsed.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
+}
+
+/// Clients' bytes as one field, which is never empty: an underscore for each
+/// character that `keep` rejects and for each byte that is no character.
+fn field(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
+    let mut field = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        field.extend(chunk.valid().chars().map(|c| if keep(c) { c } else { '_' }));
+        field.extend(chunk.invalid().iter().map(|_| '_'));
+    }
+    if field.is_empty() {
+        field.push('_');
+    }
+    field
+}
+
+/// A log file that may be opened anew while others write to it.
+struct LogFile {
+    path: PathBuf,
+    create: bool,
+    file: RwLock<Arc<File>>,
+}
+
+impl LogFile {
+    fn open(path: &Path, create: bool) -> io::Result<LogFile> {
+        let file = RwLock::new(Arc::new(open_to_append(path, create)?));
+        Ok(LogFile { path: path.to_owned(), create, file })
+    }
+
+    /// One write for each record, so that records of two sessions do not mix.
+    fn append(&self, record: &[u8]) {
+        let file = Arc::clone(&self.file.read());
+        match (&*file).write(record) {
+            Ok(length) if length == record.len() => {}
+            Ok(_) => log::error!("{}: no space for a record", self.path.display()),
+            Err(err) => log::error!("{}: {err}", self.path.display()),
+        }
+    }
+
+    fn reopen(&self) -> io::Result<()> {
+        let file = Arc::new(open_to_append(&self.path, self.create)?);
+        *self.file.write() = file;
+        Ok(())
+    }
+}
+
+fn open_to_append(path: &Path, create: bool) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(create)
+        .mode(0o640)
+        .open(path)
+        .map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn transfer() -> Transfer<'static> {
+        Transfer {
+            peer: "192.0.2.7".parse().unwrap(),
+            user: User::Real(b"joe"),
+            direction: Direction::Incoming,
+            path: b"/home/joe/a b\n.txt",
+            bytes: 1234,
+            elapsed: Duration::from_millis(1001),
+            ascii: false,
+            complete: true,
+        }
+    }
+
+    fn time() -> DateTime {
+        DateTime { year: 2026, month: 11, day: 1, hour: 8, minute: 18, second: 7, weekday: 0 }
+    }
+
+    fn new_path(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("ferryd-{name}-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    #[test]
+    fn a_record_has_eighteen_words() {
+        let line = String::from_utf8(xferlog_line(&time(), &transfer())).unwrap();
+        assert_eq!(
+            line,
+            "Sun Nov  1 08:18:07 2026 2 192.0.2.7 1234 /home/joe/a_b_.txt b _ i r joe ftp 0 * c\n"
+        );
+        assert_eq!(line.split_whitespace().count(), 18);
+    }
+
+    #[test]
+    fn neither_path_nor_password_can_forge_a_record_or_shift_its_words() {
+        let evil = b"x ftp 0 * c\nSun Nov  1 08:18:07 2026 1 h 1 /f b _ o a y ftp 0 * c\r\t\xff\xc2\xa0";
+        for (path, email) in [(&evil[..], &b""[..]), (&b"/f"[..], &evil[..])] {
+            let transfer = Transfer { path, user: User::Anonymous(email), ..transfer() };
+            let line = String::from_utf8(xferlog_line(&time(), &transfer)).unwrap();
+            assert_eq!(line.split_whitespace().count(), 18, "{line}");
+            assert_eq!(line.matches('\n').count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_statistics_file_has_freebsds_format() {
+        let transfer = Transfer { path: b"/pub/a!b", elapsed: Duration::ZERO, ..transfer() };
+        assert_eq!(
+            statfile_line(&time(), &transfer, b"me@example.com"),
+            b"Nov  1 08:18:07 2026!me@example.com!192.0.2.7!/pub/a_b!1234!1\n"
+        );
+    }
+
+    #[test]
+    fn a_rotated_log_is_written_anew_once_it_is_reopened() {
+        let (path, rotated) = (new_path("xferlog"), new_path("xferlog.1"));
+        let log = TransferLog::open_files(Some(&path), None).unwrap();
+        log.record(&transfer());
+        fs::rename(&path, &rotated).unwrap();
+        log.record(&transfer());
+        log.reopen();
+        log.record(&transfer());
+        assert_eq!(fs::read_to_string(&rotated).unwrap().lines().count(), 2);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+        fs::remove_file(&path).unwrap();
+        fs::remove_file(&rotated).unwrap();
+    }
+
+    #[test]
+    fn the_statistics_file_is_not_made() {
+        let path = new_path("statfile");
+        let log = TransferLog::open_files(None, Some(&path)).unwrap();
+        log.record(&transfer());
+        assert!(!path.exists());
+    }
+}

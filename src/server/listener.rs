@@ -1,0 +1,208 @@
+//! The sockets that the server listens on, and the clients it turns away.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+
+use super::limits::Refused;
+use crate::sys::sockets;
+
+/// Clients that may wait for `accept`. With the 32 to 255 of other servers a
+/// burst of 1,000 leaves half of them hanging without a greeting. The system may
+/// set a lower limit (somaxconn).
+const BACKLOG: i32 = 4096;
+
+/// Without a free descriptor there is nothing to do but wait for one.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The listening sockets, and one descriptor in reserve.
+pub(crate) struct Listeners {
+    sockets: Vec<TcpListener>,
+    /// Given up to accept, and refuse, a client when there is no other left.
+    spare: Option<File>,
+    /// Nothing is accepted before this.
+    paused_until: Option<Instant>,
+}
+
+/// What was at the door.
+pub(crate) enum Arrival {
+    Client(TcpStream, SocketAddr),
+    /// Only the spare descriptor was left: to be refused.
+    Surplus(TcpStream, SocketAddr),
+    /// A client that went away before it was let in.
+    Vanished,
+    /// Nobody, or nobody for whom there is a descriptor.
+    Nobody,
+}
+
+impl Listeners {
+    /// Binds them all. Port 0 becomes the same free port on every address.
+    ///
+    /// The error begins with the address.
+    pub(crate) fn bind(addresses: &[SocketAddr]) -> io::Result<Listeners> {
+        /// The free port of the first address may be taken on the second.
+        const TRIES: usize = 10;
+        let mut result = bind_all(addresses);
+        for _ in 1..TRIES {
+            match &result {
+                Err(err)
+                    if err.kind() == io::ErrorKind::AddrInUse && addresses.iter().any(|a| a.port() == 0) =>
+                {
+                    result = bind_all(addresses);
+                }
+                _ => break,
+            }
+        }
+        Ok(Listeners { sockets: result?, spare: File::open("/dev/null").ok(), paused_until: None })
+    }
+
+    /// A server that takes no clients but those it was started with.
+    pub(crate) fn none() -> Listeners {
+        Listeners { sockets: Vec::new(), spare: None, paused_until: None }
+    }
+
+    pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Stops listening: clients are refused by the system from now on.
+    pub(crate) fn close(&mut self) {
+        self.sockets.clear();
+    }
+
+    /// To be polled for input; none during a pause.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let open = if self.pause().is_none() { &self.sockets[..] } else { &[] };
+        open.iter().map(AsFd::as_fd)
+    }
+
+    /// What is left of a pause.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let left = self.paused_until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Who is next at the door of socket `index`. Does not wait.
+    pub(crate) fn accept(&mut self, index: usize) -> Arrival {
+        let Some(socket) = self.sockets.get(index) else { return Arrival::Nobody };
+        if self.spare.is_none() {
+            self.spare = File::open("/dev/null").ok();
+        }
+        let err = match sockets::accept(socket) {
+            Ok((stream, peer)) => return Arrival::Client(stream, peer),
+            Err(err) => err,
+        };
+        match Errno::from_io_error(&err) {
+            Some(Errno::WOULDBLOCK) => Arrival::Nobody,
+            _ if sockets::is_lost_client(&err) => Arrival::Vanished,
+            Some(Errno::MFILE | Errno::NFILE) if self.spare.take().is_some() => {
+                match sockets::accept(&self.sockets[index]) {
+                    Ok((stream, peer)) => Arrival::Surplus(stream, peer),
+                    Err(_) => self.wait(&err),
+                }
+            }
+            _ => self.wait(&err),
+        }
+    }
+
+    /// The client stays in the queue, and the loop does not spin on it.
+    fn wait(&mut self, err: &io::Error) -> Arrival {
+        log::warn!("accept: {err}");
+        self.paused_until = Some(Instant::now() + PAUSE);
+        Arrival::Nobody
+    }
+}
+
+fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let mut sockets: Vec<TcpListener> = Vec::new();
+    for (index, &address) in addresses.iter().enumerate() {
+        let mut address = address;
+        if let (0, Some(first)) = (address.port(), sockets.first()) {
+            address.set_port(first.local_addr()?.port());
+        }
+        match sockets::listen(address, BACKLOG) {
+            Ok(socket) => sockets.push(socket),
+            // A machine without IPv6 still has IPv4.
+            Err(err) if index > 0 && address.ip().is_unspecified() && has_no_family(&err) => {
+                log::info!("not listening on {address}: {err}");
+            }
+            Err(err) => return Err(io::Error::new(err.kind(), format!("{address}: {err}"))),
+        }
+    }
+    Ok(sockets)
+}
+
+pub(super) fn has_no_family(err: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(err),
+        Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL | Errno::PROTONOSUPPORT)
+    )
+}
+
+/// Answers a client that is not let in, without ever waiting for it: a reply
+/// fits in the buffer of a new connection.
+pub(crate) fn refuse(stream: &TcpStream, why: Refused) {
+    let reply = format!("421 {why}\r\n");
+    // A client that hears nothing of this has gone.
+    let _ = rustix::net::send(stream, reply.as_bytes(), SendFlags::DONTWAIT);
+    let _ = rustix::net::shutdown(stream, Shutdown::Write);
+    // Closing a socket with unread input would reset the connection, and might
+    // take the reply away from a client that spoke first.
+    let _ = rustix::net::recv(stream, &mut [0; 512][..], RecvFlags::DONTWAIT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    fn loopback(addresses: &[&str]) -> io::Result<Listeners> {
+        Listeners::bind(&addresses.iter().map(|a| a.parse().unwrap()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn any_free_port_is_the_same_one_on_every_address() {
+        let listeners = loopback(&["127.0.0.1:0", "127.0.0.2:0"]).unwrap();
+        let ports: Vec<_> = listeners.addresses().unwrap().iter().map(SocketAddr::port).collect();
+        assert_eq!(ports[0], ports[1]);
+        assert_ne!(ports[0], 0);
+    }
+
+    #[test]
+    fn an_address_in_use_is_named() {
+        let first = loopback(&["127.0.0.1:0"]).unwrap();
+        let address = first.addresses().unwrap()[0].to_string();
+        let err = loopback(&[&address]).err().expect("the address is taken");
+        assert_eq!(err.kind(), io::ErrorKind::AddrInUse);
+        assert!(err.to_string().starts_with(&address));
+    }
+
+    #[test]
+    fn a_refused_client_hears_why_even_if_it_spoke_first() {
+        let mut listeners = loopback(&["127.0.0.1:0"]).unwrap();
+        assert!(matches!(listeners.accept(0), Arrival::Nobody));
+        let mut client = TcpStream::connect(listeners.addresses().unwrap()[0]).unwrap();
+        client.write_all(b"USER x\r\n").unwrap();
+        let stream = loop {
+            match listeners.accept(0) {
+                Arrival::Client(stream, _) => break stream,
+                _ => std::thread::yield_now(),
+            }
+        };
+        stream.peek(&mut [0; 1]).unwrap(); // What it said has arrived.
+        refuse(&stream, Refused::TooManyClients);
+        drop(stream);
+        let mut reply = String::new();
+        client.read_to_string(&mut reply).unwrap();
+        assert_eq!(reply, "421 Too many clients, try again later.\r\n");
+    }
+}

@@ -1,0 +1,267 @@
+//! The accept loop: a client becomes a worker's job, or is told why not.
+//!
+//! The main thread polls the listening sockets and the signals. It never reads a
+//! client's bytes and never waits for one. What a client says is `session`'s business.
+
+mod check;
+pub(crate) mod limits;
+mod listener;
+mod pool;
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::account::Authenticator;
+use crate::config::Config;
+use crate::dtp::PortAllocator;
+use crate::log::{Logins, TransferLog};
+use crate::session;
+use crate::sys::process::{Broadcast, Received, Signals, Wake};
+pub(crate) use check::check;
+use limits::{Admission, Refused, Slot};
+use listener::{Arrival, Listeners};
+use pool::Pool;
+
+/// How long transfers may go on after SIGTERM or SIGINT.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Clients accepted from one socket before signals and other sockets are looked at.
+const BATCH: usize = 64;
+
+/// A control connection on its way to a worker.
+pub(crate) struct Client {
+    /// Blocking, closed on exec.
+    pub stream: TcpStream,
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    /// Its place among the clients.
+    pub slot: Slot,
+    /// What a session that goes on as somebody else had left over.
+    pub resumed: Option<Box<session::Resumed>>,
+}
+
+/// What a session leaves behind.
+#[derive(Default)]
+pub(crate) struct Served {
+    /// The thread is a user's now, and fit for nobody else.
+    pub identity_changed: bool,
+    /// The client goes on, on a thread that is nobody's yet.
+    pub handover: Option<Client>,
+}
+
+/// What a session needs of the server. Made once.
+pub(crate) struct Shared {
+    pub config: Config,
+    pub authenticator: Authenticator,
+    pub ports: Arc<PortAllocator>,
+    pub limits: Arc<Admission>,
+    pub log: TransferLog,
+    pub logins: Arc<Logins>,
+    pub shutdown: Broadcast,
+}
+
+impl Shared {
+    /// Opens all that sessions use later, when they have no more the right to.
+    /// The error says what it was.
+    pub(crate) fn new(config: Config) -> io::Result<Shared> {
+        let statistics = config.login.anonymous.as_ref().is_some_and(|policy| policy.statfile);
+        Ok(Shared {
+            authenticator: Authenticator::start(&config).map_err(because("password helpers"))?,
+            ports: PortAllocator::new(config.data.passive_ports),
+            limits: Admission::new(&config.limits),
+            log: TransferLog::open(config.logging.xferlog.as_deref(), statistics)?,
+            logins: Logins::open(config.logging.wtmp)?,
+            shutdown: Broadcast::new()?,
+            config,
+        })
+    }
+}
+
+fn because(what: &'static str) -> impl Fn(io::Error) -> io::Error {
+    move |err| io::Error::new(err.kind(), format!("{what}: {err}"))
+}
+
+/// The server, from its first client to its last.
+pub(crate) struct Server {
+    shared: Arc<Shared>,
+    listeners: Listeners,
+    signals: Signals,
+    wake: Arc<Wake>,
+    pool: Pool,
+    /// When sessions that are still there are cut off; `None` before the shutdown.
+    deadline: Option<Instant>,
+}
+
+impl Server {
+    /// A server that listens on the addresses of its configuration.
+    ///
+    /// The error begins with what could not be had, such as an address in use.
+    pub(crate) fn standalone(shared: Shared) -> io::Result<Server> {
+        let listeners = Listeners::bind(&shared.config.listen.addresses)?;
+        Server::new(shared, listeners)
+    }
+
+    /// A server for one client alone, who is connected already (inetd, nowait).
+    pub(crate) fn for_one(shared: Shared, stream: TcpStream) -> io::Result<Server> {
+        let mut server = Server::new(shared, Listeners::none())?;
+        let peer = stream.peer_addr()?;
+        server.let_in(stream, peer);
+        Ok(server)
+    }
+
+    fn new(shared: Shared, listeners: Listeners) -> io::Result<Server> {
+        let (shared, wake) = (Arc::new(shared), Arc::new(Wake::new()?));
+        let serve = {
+            let shared = Arc::clone(&shared);
+            Box::new(move |client| session::serve(client, &shared))
+        };
+        let pool = Pool::new(serve, Arc::clone(&wake));
+        Ok(Server { shared, listeners, signals: Signals::install()?, wake, pool, deadline: None })
+    }
+
+    /// Where it listens, with the ports that it got.
+    pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.addresses()
+    }
+
+    /// Serves clients until a signal ends it, or the one client has gone.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        while !self.is_over() {
+            let ready = self.wait()?;
+            self.answer(self.signals.take());
+            self.wake.drain();
+            let returned: Vec<Client> = self.pool.returned().collect();
+            returned.into_iter().for_each(|client| self.hand_over(client));
+            ready.into_iter().for_each(|index| self.accept(index));
+        }
+        Ok(())
+    }
+
+    /// Waits for a client, a signal, the end of a session or the end of a pause.
+    /// Returns which sockets have clients.
+    fn wait(&self) -> io::Result<Vec<usize>> {
+        let events = self.signals.fds().into_iter().chain([self.wake.fd()]);
+        let others = events.clone().count();
+        let mut fds: Vec<PollFd<'_>> = events
+            .chain(self.listeners.fds())
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.into_iter().chain(self.listeners.pause()).min();
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Vec::new()),
+            Err(err) => return Err(io::Error::from(err)),
+        }
+        Ok((0..)
+            .zip(&fds[others..])
+            .filter(|(_, fd)| !fd.revents().is_empty())
+            .map(|(index, _)| index)
+            .collect())
+    }
+
+    fn answer(&mut self, received: Received) {
+        if received.status {
+            self.log_status();
+        }
+        if received.reload {
+            log::info!("reopening logs");
+            self.shared.log.reopen();
+        }
+        for _ in 0..received.stop {
+            self.stop();
+        }
+    }
+
+    /// The first time: no more clients, and those who are there may finish what
+    /// they are at. The second time: the end.
+    fn stop(&mut self) {
+        let now = Instant::now();
+        self.deadline = match self.deadline {
+            None => {
+                log::info!("shutting down; {} clients", self.shared.limits.clients());
+                self.listeners.close();
+                self.shared.shutdown.announce();
+                Some(now + GRACE)
+            }
+            Some(_) => Some(now),
+        };
+    }
+
+    fn is_over(&self) -> bool {
+        let clients = self.shared.limits.clients();
+        let waits_for_nobody = self.listeners.len() == 0; // Shutting down, or one client's server.
+        let cut_off = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if cut_off && clients > 0 {
+            log::warn!("{clients} sessions cut off");
+        }
+        cut_off || waits_for_nobody && clients == 0
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..BATCH {
+            match self.listeners.accept(index) {
+                Arrival::Client(stream, peer) => self.let_in(stream, peer),
+                Arrival::Surplus(stream, peer) => self.turn_away(&stream, peer, Refused::NoResources),
+                Arrival::Vanished => {}
+                Arrival::Nobody => return,
+            }
+        }
+    }
+
+    fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let peer = canonical(peer);
+        let slot = match self.shared.limits.admit(peer.ip()) {
+            Ok(slot) => slot,
+            Err(why) => return self.turn_away(&stream, peer, why),
+        };
+        match stream.local_addr() {
+            Ok(local) => {
+                self.hand_over(Client { stream, peer, local: canonical(local), slot, resumed: None })
+            }
+            Err(err) => log::debug!("{}: {err}", peer.ip()), // It has gone.
+        }
+    }
+
+    fn hand_over(&self, client: Client) {
+        if let Err((client, err)) = self.pool.dispatch(client) {
+            log::error!("no thread for {}: {err}", client.peer.ip());
+            listener::refuse(&client.stream, Refused::NoResources);
+        }
+    }
+
+    fn turn_away(&self, stream: &TcpStream, peer: SocketAddr, why: Refused) {
+        listener::refuse(stream, why);
+        // A crowd at the door must not fill the log unless it was asked for.
+        let level =
+            if self.shared.config.logging.transfers > 0 { log::Level::Info } else { log::Level::Debug };
+        log::log!(level, "connection from {} refused: {why}", peer.ip());
+    }
+
+    fn log_status(&self) {
+        let (census, (threads, idle)) = (self.shared.limits.census(), self.pool.threads());
+        log::info!(
+            "status: {} of {} clients from {} hosts, {} logged in; {} threads, {idle} of them idle; {} hosts banned",
+            census.clients,
+            self.shared.config.limits.max_clients,
+            census.hosts,
+            census.logged_in,
+            threads,
+            census.banned
+        );
+    }
+}
+
+/// An IPv4 client of an IPv6 socket, which inetd may have, is an IPv4 client.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()),
+        _ => address, // With its scope.
+    }
+}

@@ -1,0 +1,301 @@
+//! The workers: threads that serve one client at a time.
+//!
+//! Only the main thread spawns them, because a thread is born with the identity
+//! of its parent and theirs may be a user's. One that became a user ends with
+//! its session; the others are kept for the next client, up to a few.
+
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::{Client, Served};
+use crate::sys::process::{self, Wake};
+
+/// A session's deepest call is far from this; what is not touched costs nothing.
+const STACK: usize = 256 * 1024;
+
+/// Workers that wait for clients at most. A fresh thread costs 75 microseconds.
+const KEPT: usize = 64;
+
+/// What a worker does with a client.
+pub(super) type Serve = dyn Fn(Client) -> Served + Send + Sync;
+
+/// The main thread's end.
+pub(super) struct Pool {
+    jobs: Sender<Client>,
+    /// Clients that come back to be served on a fresh thread.
+    returned: Receiver<Client>,
+    common: Arc<Common>,
+}
+
+/// What the workers share.
+struct Common {
+    jobs: Receiver<Client>,
+    give_back: Sender<Client>,
+    /// Workers that wait and have no client on the way to them.
+    idle: AtomicUsize,
+    threads: AtomicUsize,
+    /// Tells the main thread of a client that came back and of a session that ended.
+    wake: Arc<Wake>,
+    serve: Box<Serve>,
+}
+
+impl Pool {
+    pub(super) fn new(serve: Box<Serve>, wake: Arc<Wake>) -> Pool {
+        // The bound is that of the slots: no client comes here without one.
+        let (jobs, receive_jobs) = crossbeam_channel::unbounded();
+        let (give_back, returned) = crossbeam_channel::unbounded();
+        let (idle, threads) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let common = Common { jobs: receive_jobs, give_back, idle, threads, wake, serve };
+        Pool { jobs, returned, common: Arc::new(common) }
+    }
+
+    /// Gives `client` to a waiting worker, or to a new one. When there can be
+    /// none, the client is returned with the reason.
+    pub(super) fn dispatch(&self, client: Client) -> Result<(), (Box<Client>, io::Error)> {
+        if !self.common.claim_idle()
+            && let Err(err) = self.spawn()
+        {
+            return Err((Box::new(client), err));
+        }
+        self.jobs.send(client).expect("the pool itself holds a receiver");
+        Ok(())
+    }
+
+    /// Clients that wait for a fresh thread, their sessions begun already.
+    pub(super) fn returned(&self) -> impl Iterator<Item = Client> + '_ {
+        self.returned.try_iter()
+    }
+
+    /// How many threads there are, and how many of them wait.
+    pub(super) fn threads(&self) -> (usize, usize) {
+        (self.common.threads.load(Ordering::SeqCst), self.common.idle.load(Ordering::SeqCst))
+    }
+
+    /// A new worker, claimed already for the next job.
+    fn spawn(&self) -> io::Result<()> {
+        let common = Arc::clone(&self.common);
+        let presence = Presence::new(&self.common);
+        thread::Builder::new().name("session".to_owned()).stack_size(STACK).spawn(move || {
+            let _presence = presence;
+            if let Err(err) = process::block_signals() {
+                log::warn!("signals may interrupt a session: {err}");
+            }
+            common.work();
+        })?;
+        Ok(())
+    }
+}
+
+impl Common {
+    fn work(&self) {
+        while let Ok(client) = self.jobs.recv() {
+            if !self.serve_one(client) || !self.become_idle() {
+                return;
+            }
+        }
+    }
+
+    /// True when the thread is fit for another client.
+    fn serve_one(&self, client: Client) -> bool {
+        let served = panic::catch_unwind(AssertUnwindSafe(|| (self.serve)(client)));
+        let fit = match served {
+            Ok(Served { identity_changed, handover }) => {
+                if let Some(client) = handover {
+                    // Without a main thread there is nobody left to serve it.
+                    let _ = self.give_back.send(client);
+                }
+                !identity_changed
+            }
+            // Whose identity it had by then is not known, so it ends.
+            Err(_) => {
+                log::error!("session ended by a bug");
+                false
+            }
+        };
+        self.wake.wake();
+        fit
+    }
+
+    /// Joins those who wait, unless they are enough.
+    fn become_idle(&self) -> bool {
+        let join = |idle| (idle < KEPT).then_some(idle + 1);
+        self.idle.fetch_update(Ordering::SeqCst, Ordering::SeqCst, join).is_ok()
+    }
+
+    /// Takes one of those who wait; for each there will be one job.
+    fn claim_idle(&self) -> bool {
+        let leave = |idle: usize| idle.checked_sub(1);
+        self.idle.fetch_update(Ordering::SeqCst, Ordering::SeqCst, leave).is_ok()
+    }
+}
+
+/// Counts a thread for as long as it lives.
+struct Presence(Arc<Common>);
+
+impl Presence {
+    fn new(common: &Arc<Common>) -> Presence {
+        common.threads.fetch_add(1, Ordering::SeqCst);
+        Presence(Arc::clone(common))
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.threads.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::server::limits::Admission;
+    use std::collections::HashSet;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Barrier;
+    use std::thread::ThreadId;
+
+    struct House {
+        pool: Pool,
+        admission: Arc<Admission>,
+        wake: Arc<Wake>,
+        listener: TcpListener,
+    }
+
+    impl House {
+        fn new(serve: impl Fn(Client) -> Served + Send + Sync + 'static) -> House {
+            let wake = Arc::new(Wake::new().unwrap());
+            House {
+                pool: Pool::new(Box::new(serve), Arc::clone(&wake)),
+                admission: Admission::new(&Limits::default()),
+                wake,
+                listener: TcpListener::bind("127.0.0.1:0").unwrap(),
+            }
+        }
+
+        /// A client that a worker has been given.
+        fn connect(&self) -> TcpStream {
+            let local = self.listener.local_addr().unwrap();
+            let user = TcpStream::connect(local).unwrap();
+            let (stream, peer) = self.listener.accept().unwrap();
+            let slot = self.admission.admit(peer.ip()).expect("there is room");
+            let client = Client { stream, peer, local, slot, resumed: None };
+            self.pool.dispatch(client).ok().expect("a thread can be had");
+            user
+        }
+
+        /// Waits until a worker wakes the main thread.
+        fn wait(&self) {
+            use rustix::event::{PollFd, PollFlags, poll};
+            poll(&mut [PollFd::from_borrowed_fd(self.wake.fd(), PollFlags::IN)], None).unwrap();
+            self.wake.drain();
+        }
+
+        fn wait_for_threads(&self, count: usize) {
+            while self.pool.threads().0 != count {
+                thread::yield_now();
+            }
+        }
+
+        fn wait_for_idle(&self, count: usize) {
+            while self.pool.threads().1 != count {
+                thread::yield_now();
+            }
+        }
+    }
+
+    fn reply(mut user: &TcpStream) -> String {
+        let mut reply = String::new();
+        user.read_to_string(&mut reply).unwrap();
+        reply
+    }
+
+    fn say_thread(client: &Client) {
+        writeln!(&client.stream, "{:?}", thread::current().id()).unwrap();
+    }
+
+    #[test]
+    fn a_worker_that_stays_itself_serves_the_next_client() {
+        let house = House::new(|client| {
+            say_thread(&client);
+            Served::default()
+        });
+        let mut threads = HashSet::new();
+        for _ in 0..5 {
+            threads.insert(reply(&house.connect()));
+            house.wait_for_idle(1);
+        }
+        assert_eq!(threads.len(), 1);
+        assert_eq!(house.admission.clients(), 0);
+    }
+
+    #[test]
+    fn a_worker_that_became_a_user_ends_with_its_session() {
+        let house = House::new(|client| {
+            say_thread(&client);
+            Served { identity_changed: true, handover: None }
+        });
+        let first = reply(&house.connect());
+        house.wait_for_threads(0);
+        assert_ne!(first, reply(&house.connect()));
+        house.wait_for_threads(0);
+    }
+
+    #[test]
+    fn clients_are_served_at_the_same_time() {
+        const CLIENTS: usize = 20;
+        let everybody = Barrier::new(CLIENTS);
+        let house = House::new(move |client| {
+            everybody.wait();
+            say_thread(&client);
+            Served::default()
+        });
+        let users: Vec<TcpStream> = (0..CLIENTS).map(|_| house.connect()).collect();
+        let threads: HashSet<String> = users.iter().map(reply).collect();
+        assert_eq!(threads.len(), CLIENTS);
+        house.wait_for_idle(CLIENTS);
+    }
+
+    #[test]
+    fn a_bug_costs_one_client() {
+        let house = House::new(|client| {
+            (&client.stream).read_exact(&mut [0; 1]).expect("the test goes away without a word");
+            say_thread(&client);
+            Served::default()
+        });
+        let broken = house.connect();
+        broken.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(reply(&broken), "");
+        house.wait_for_threads(0);
+        assert_eq!(house.admission.clients(), 0);
+        let mut next = house.connect();
+        next.write_all(b"x").unwrap();
+        assert!(reply(&next).starts_with("ThreadId"));
+    }
+
+    #[test]
+    fn a_client_that_is_handed_over_keeps_its_place_and_gets_another_thread() {
+        let first = parking_lot::Mutex::new(None::<ThreadId>);
+        let house = House::new(move |client| {
+            say_thread(&client);
+            let again = first.lock().replace(thread::current().id()).is_some();
+            Served { identity_changed: true, handover: (!again).then_some(client) }
+        });
+        let user = house.connect();
+        house.wait();
+        let client = house.pool.returned().next().expect("the main thread was woken for it");
+        assert_eq!(house.admission.clients(), 1);
+        house.pool.dispatch(client).ok().expect("a thread can be had");
+        let text = reply(&user);
+        let threads: HashSet<&str> = text.lines().collect();
+        assert_eq!(threads.len(), 2);
+        house.wait_for_threads(0);
+        assert_eq!(house.admission.clients(), 0);
+    }
+}
