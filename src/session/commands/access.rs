@@ -1,0 +1,234 @@
+//! USER PASS ACCT CWD CDUP REIN QUIT: RFC 959 section 4.1.1.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::account::{Account, AccountKind, Refusal};
+use crate::proto::listing::Letters;
+use crate::proto::path::VirtualPath;
+use crate::proto::reply::{Reply, ReplyCode};
+use crate::proto::secret::Password;
+use crate::session::Session;
+use crate::session::state::{LoggedIn, Login, Parameters};
+use crate::session::stop::{Stop, bad_path, io_refusal, refused};
+use crate::sys::root::Root;
+use crate::sys::{identity, sandbox};
+use crate::vfs::{Vfs, Viewer};
+
+/// The failed login from which the log says that they repeat.
+const REPEATED: u32 = 5;
+
+/// The most of a user name that a reply or the log shows.
+const SHOWN_NAME: usize = 64;
+
+impl Session {
+    /// The answer is the same for every name, so that it tells nothing about any.
+    pub(in crate::session) fn user(&mut self, name: Vec<u8>, line: Vec<u8>) -> Result<Reply, Stop> {
+        if self.identity_changed {
+            return Err(Stop::StartOver(Some(line)));
+        }
+        let text = if self.shared.authenticator.is_anonymous(&name) {
+            b"Guest login ok, send your e-mail address as password.".to_vec()
+        } else {
+            [b"Password required for ", &name[..name.len().min(SHOWN_NAME)], b"."].concat()
+        };
+        self.login = Login::NeedPassword { user: name };
+        Ok(Reply::new(ReplyCode::NeedPassword, text))
+    }
+
+    pub(in crate::session) fn pass(&mut self, password: &Password) -> Result<Reply, Stop> {
+        let user = match mem::replace(&mut self.login, Login::NotLoggedIn) {
+            Login::NeedPassword { user } => user,
+            other => {
+                self.login = other;
+                return Err(refused(ReplyCode::BadSequence, "Log in with USER first."));
+            }
+        };
+        let since = Instant::now();
+        match self.shared.authenticator.log_in(&user, password, self.host()) {
+            Ok(account) => self.enter(account),
+            Err(Refusal::Denied { reason }) => self.login_refused(&user, &reason, since),
+            Err(Refusal::Unavailable { reason }) => {
+                log::error!("login of {} from {} not checked: {reason}", shown(&user), self.host());
+                let text = "Logins cannot be checked now; closing the connection.";
+                Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text)))
+            }
+        }
+    }
+
+    /// The thread becomes the account, and the client sees the account's tree.
+    fn enter(&mut self, account: Account) -> Result<Reply, Stop> {
+        let Some(slot) = self.shared.limits.user_slot(&account.name) else {
+            log::info!("too many sessions of {} ({})", shown(account.name.as_bytes()), self.host());
+            let text = "Too many sessions of this user; closing the connection.";
+            return Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text)));
+        };
+        // A jail may stand where the account itself could not go; a home on NFS, where root could not.
+        let root = match Root::open(&account.root) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && account.identity.is_some() => None,
+            other => Some(other.map_err(|error| no_root(&account, &error))?),
+        };
+        let record = self.shared.logins.record(&account.name, self.host());
+        let root = self.become_account(&account, root).map_err(|error| {
+            // Half an identity is none: this thread does nothing more for anybody.
+            log::error!("cannot become {}: {error}", shown(account.name.as_bytes()));
+            let text = "Cannot take on your account; closing the connection.";
+            Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text))
+        })?;
+        let config = &self.shared.config;
+        let viewer = Viewer {
+            uid: account.identity.as_ref().map_or_else(identity::effective_uid, |identity| identity.uid),
+            denied: self.denied_letters(&account.kind),
+            hide_ids: config.files.hide_ids,
+        };
+        let vfs = Rc::new(Vfs::new(root, viewer));
+        let (cwd, note) =
+            match VirtualPath::root().join(&account.start).map(|start| (vfs.enter(&start), start)) {
+                Ok((Ok(()), start)) => (start, ""),
+                _ => (VirtualPath::root(), " Your home directory is not there; you start in /."),
+            };
+        let text = self.welcome(&account, note);
+        let umask = config.files.umask;
+        self.login =
+            Login::LoggedIn(Box::new(LoggedIn { account, vfs, cwd, umask, _record: record, _slot: slot }));
+        Ok(Reply::new(ReplyCode::LoggedIn, text))
+    }
+
+    /// The thread is the account from here on. Opens `root` with the account's rights, if it is not open yet.
+    fn become_account(&mut self, account: &Account, root: Option<Root>) -> io::Result<Root> {
+        if let Some(identity) = &account.identity {
+            self.identity_changed = true;
+            identity::become_user(identity, self.shared.authenticator.server_uid())?;
+        }
+        let root = root.map_or_else(|| Root::open(&account.root), Ok)?;
+        if self.shared.config.sandbox && self.identity_changed {
+            let walls = sandbox::confine_thread(account.confined.then(|| root.fd()))?;
+            log::debug!("{}: {walls:?}", self.host());
+        }
+        Ok(root)
+    }
+
+    /// What the command line keeps this login from, as the fact `perm` has it (RFC 3659 section 7.5.5).
+    fn denied_letters(&self, kind: &AccountKind) -> Letters {
+        let files = &self.shared.config.files;
+        let anonymous = match kind {
+            AccountKind::Anonymous { .. } => self.shared.config.login.anonymous.as_ref(),
+            AccountKind::Real => None,
+        };
+        let rules: [(bool, &[u8]); 7] = [
+            (files.read_only, b"acdfmpw"),
+            (files.write_only || anonymous.is_some_and(|policy| policy.write_only), b"r"),
+            (files.no_delete, b"dp"),
+            (files.no_rename, b"f"),
+            (files.no_overwrite, b"aw"),
+            (anonymous.is_some_and(|policy| !policy.overwrite), b"adfpw"),
+            (anonymous.is_some_and(|policy| !policy.mkdir), b"m"),
+        ];
+        let denied = rules.iter().filter(|(denied, _)| *denied);
+        denied.fold(Letters::default(), |letters, (_, more)| letters.with(more))
+    }
+
+    /// Logs the login, and says what 230 says of it.
+    fn welcome(&self, account: &Account, note: &str) -> String {
+        let restricted = if account.confined { ", access restrictions apply" } else { "" };
+        match &account.kind {
+            AccountKind::Anonymous { email } => {
+                self.log_session(format_args!(
+                    "ANONYMOUS FTP LOGIN FROM {}, {}",
+                    self.host(),
+                    shown(email.as_bytes())
+                ));
+                format!("Guest login ok{restricted}.{note}")
+            }
+            AccountKind::Real => {
+                let name = shown(account.name.as_bytes());
+                self.log_session(format_args!("FTP LOGIN FROM {} as {name}", self.host()));
+                format!("User {name} logged in{restricted}.{note}")
+            }
+        }
+    }
+
+    /// Unknown, denied, locked, expired and wrong all end here, after the same time.
+    fn login_refused(&mut self, user: &[u8], reason: &str, since: Instant) -> Result<Reply, Stop> {
+        self.failures += 1;
+        let host = self.host();
+        log::warn!("FTP LOGIN FAILED FROM {host}, {} ({reason})", shown(user));
+        let limits = &self.shared.config.limits;
+        let closing = limits.max_login_attempts.is_some_and(|most| self.failures >= most);
+        if self.failures == REPEATED || (closing && self.failures < REPEATED) {
+            log::warn!("repeated login failures from {host} ({host})");
+        }
+        if self.shared.limits.login_failed(host) {
+            log::warn!("{host} is banned for its failed logins");
+        }
+        Self::wait_out(since, limits.login_delay);
+        if closing {
+            let text = "Too many login failures; closing the connection.";
+            return Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text)));
+        }
+        Err(refused(ReplyCode::NotLoggedIn, "Login incorrect."))
+    }
+
+    pub(in crate::session) fn acct(&self) -> Result<Reply, Stop> {
+        match self.login {
+            Login::LoggedIn(_) => Ok(Reply::new(ReplyCode::Superfluous, "No account is needed.")),
+            _ => Err(refused(ReplyCode::BadSequence, "Log in with USER and PASS; no account is needed.")),
+        }
+    }
+
+    pub(in crate::session) fn cwd(&mut self, path: Option<Vec<u8>>) -> Result<Reply, Stop> {
+        let login = self.logged_in()?;
+        let target = match &path {
+            Some(path) => login.cwd.join(path).map_err(|_| bad_path())?,
+            None => VirtualPath::root().join(&login.account.start).map_err(|_| bad_path())?,
+        };
+        login.vfs.enter(&target).map_err(|error| io_refusal(path.as_deref().unwrap_or(b"~"), &error))?;
+        login.cwd = target;
+        Ok(Reply::new(ReplyCode::FileActionOkay, "CWD command successful."))
+    }
+
+    pub(in crate::session) fn cdup(&mut self) -> Result<Reply, Stop> {
+        let login = self.logged_in()?;
+        let parent = login.cwd.parent();
+        login.vfs.enter(&parent).map_err(|error| io_refusal(b"..", &error))?;
+        login.cwd = parent;
+        Ok(Reply::new(ReplyCode::FileActionOkay, "CDUP command successful."))
+    }
+
+    /// As if just connected. A thread that has become an account leaves that to a fresh one.
+    pub(in crate::session) fn rein(&mut self) -> Result<Reply, Stop> {
+        if self.identity_changed {
+            return Err(Stop::StartOver(None));
+        }
+        self.login = Login::NotLoggedIn;
+        self.login_deadline = Instant::now() + self.shared.config.limits.login_timeout;
+        self.parameters = Parameters::new(self.shared.config.limits.idle_timeout);
+        self.leftover.restart_at = 0;
+        Ok(self.greeting())
+    }
+
+    pub(in crate::session) fn quit(&self) -> Result<Reply, Stop> {
+        Err(Stop::Close(Reply::new(ReplyCode::ServiceClosing, "Goodbye.")))
+    }
+
+    /// The login, where the gate has seen that there is one.
+    pub(in crate::session) fn logged_in(&mut self) -> Result<&mut LoggedIn, Stop> {
+        match &mut self.login {
+            Login::LoggedIn(login) => Ok(login),
+            _ => Err(refused(ReplyCode::NotLoggedIn, "Please log in with USER and PASS.")),
+        }
+    }
+}
+
+/// The password was right, but there is no tree to show.
+fn no_root(account: &Account, error: &io::Error) -> Stop {
+    log::error!("{}: {}: {error}", shown(account.name.as_bytes()), account.root.display());
+    refused(ReplyCode::NotLoggedIn, "Your directory cannot be opened; you are not logged in.")
+}
+
+/// A name from the network, fit for a log line.
+fn shown(name: &[u8]) -> String {
+    crate::log::word(&name[..name.len().min(SHOWN_NAME)]).to_string()
+}

@@ -1,0 +1,169 @@
+//! RNFR RNTO DELE MKD RMD PWD SIZE MDTM MFMT, SITE CHMOD and UTIME: RFC 959 section 4.1.3, RFC 3659.
+
+use crate::account::AccountKind;
+use crate::dtp;
+use crate::proto::argument::{ModeChange, TimeVal};
+use crate::proto::command::Access;
+use crate::proto::listing::{Date, write_timestamp};
+use crate::proto::params::RepresentationType;
+use crate::proto::path::VirtualPath;
+use crate::proto::reply::{Reply, ReplyCode};
+use crate::session::Session;
+use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
+use crate::sys::clock::{self, DateTime};
+use crate::vfs::FileError;
+
+/// The largest file whose size in ASCII is counted: it must be read from end to end.
+const COUNTED_SIZE: u64 = 256 << 20;
+
+impl Session {
+    pub(in crate::session) fn rnfr(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        let login = self.logged_in()?;
+        let from = login.cwd.join(path).map_err(|_| bad_path())?;
+        if from.is_root() {
+            return Err(refused(ReplyCode::FileUnavailable, "The root cannot be renamed."));
+        }
+        login.vfs.stat_link(&from).map_err(|error| io_refusal(path, &error))?;
+        self.leftover.rename_from = Some(from);
+        Ok(Reply::new(ReplyCode::PendingInformation, "File exists, ready for destination name."))
+    }
+
+    pub(in crate::session) fn rnto(&mut self, from: Option<VirtualPath>, path: &[u8]) -> Result<Reply, Stop> {
+        let replace = !self.shared.config.files.no_overwrite;
+        let from = from.ok_or_else(|| refused(ReplyCode::BadSequence, "RNFR must come first."))?;
+        let login = self.logged_in()?;
+        let to = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.vfs.rename(&from, &to, replace).map_err(|error| io_refusal(path, &error))?;
+        self.log_change("rename", &from, Some(&to));
+        Ok(Reply::new(ReplyCode::FileActionOkay, "RNTO command successful."))
+    }
+
+    pub(in crate::session) fn dele(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        let login = self.logged_in()?;
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.vfs.remove_file(&target).map_err(|error| io_refusal(path, &error))?;
+        self.log_change("delete", &target, None);
+        self.log_deletion(&target);
+        Ok(Reply::new(ReplyCode::FileActionOkay, "DELE command successful."))
+    }
+
+    pub(in crate::session) fn rmd(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        let login = self.logged_in()?;
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.vfs.remove_dir(&target).map_err(|error| io_refusal(path, &error))?;
+        self.log_change("rmdir", &target, None);
+        Ok(Reply::new(ReplyCode::FileActionOkay, "RMD command successful."))
+    }
+
+    pub(in crate::session) fn mkd(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        let anonymous_may = self.shared.config.login.anonymous.as_ref().is_none_or(|policy| policy.mkdir);
+        let login = self.logged_in()?;
+        if matches!(login.account.kind, AccountKind::Anonymous { .. }) && !anonymous_may {
+            return Err(refused(ReplyCode::FileUnavailable, "Permission denied."));
+        }
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.vfs.make_dir(&target, 0o777 & !login.umask).map_err(|error| io_refusal(path, &error))?;
+        self.log_change("mkdir", &target, None);
+        Ok(Reply::pathname(target.as_bytes(), "directory created."))
+    }
+
+    pub(in crate::session) fn pwd(&mut self) -> Result<Reply, Stop> {
+        Ok(Reply::pathname(self.logged_in()?.cwd.as_bytes(), "is current directory."))
+    }
+
+    /// How many bytes RETR would send now (RFC 3659 section 4).
+    pub(in crate::session) fn size(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        let representation = self.parameters.representation;
+        let login = self.logged_in()?;
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        let size = match representation {
+            RepresentationType::Image => {
+                let stat = login.vfs.stat(&target).map_err(|error| io_refusal(path, &error))?;
+                if !stat.is_file() {
+                    return Err(file_refusal(path, &FileError::NotPlainFile));
+                }
+                stat.size
+            }
+            RepresentationType::Ascii => {
+                let file = login.vfs.open(&target).map_err(|error| file_refusal(path, &error))?;
+                if file.size > COUNTED_SIZE {
+                    let text = "Too large to count in ASCII; use TYPE I.";
+                    return Err(refused(ReplyCode::FileUnavailable, text));
+                }
+                dtp::ascii_file_size(&file.file).map_err(|error| io_refusal(path, &error))?
+            }
+        };
+        Ok(Reply::new(ReplyCode::FileStatus, size.to_string()))
+    }
+
+    /// RFC 3659 section 3; and, for clients older than MFMT, `MDTM YYYYMMDDhhmmss path-name` sets it.
+    pub(in crate::session) fn mdtm(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        let login = self.logged_in()?;
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        match login.vfs.stat(&target) {
+            Ok(stat) if stat.is_file() => Ok(Reply::new(ReplyCode::FileStatus, timestamp(stat.modified))),
+            Ok(_) => Err(file_refusal(path, &FileError::NotPlainFile)),
+            Err(error) => match path.split_at_checked(15) {
+                Some((time, name)) if time.ends_with(b" ") && !name.is_empty() => {
+                    let time = TimeVal::parse(&time[..14]).ok_or_else(|| io_refusal(path, &error))?;
+                    self.allow(Access::Modifier)?;
+                    self.mfmt(time, name)
+                }
+                _ => Err(io_refusal(path, &error)),
+            },
+        }
+    }
+
+    /// draft-somers-ftp-mfxx section 3.1: the reply names the time that was set.
+    pub(in crate::session) fn mfmt(&mut self, time: TimeVal, path: &[u8]) -> Result<Reply, Stop> {
+        let modified = moment(time)?;
+        self.set_times(None, modified, path)?;
+        Ok(Reply::new(ReplyCode::FileStatus, [b"Modify=", &timestamp(modified)[..], b"; ", path].concat()))
+    }
+
+    pub(in crate::session) fn utime(
+        &mut self,
+        accessed: Option<TimeVal>,
+        modified: TimeVal,
+        path: &[u8],
+    ) -> Result<Reply, Stop> {
+        let accessed = accessed.map(moment).transpose()?;
+        self.set_times(accessed, moment(modified)?, path)?;
+        Ok(Reply::new(ReplyCode::CommandOkay, "UTIME command successful."))
+    }
+
+    /// Both in Unix seconds.
+    fn set_times(&mut self, accessed: Option<i64>, modified: i64, path: &[u8]) -> Result<(), Stop> {
+        let login = self.logged_in()?;
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.vfs.set_times(&target, accessed, Some(modified)).map_err(|error| io_refusal(path, &error))
+    }
+
+    pub(in crate::session) fn chmod(&mut self, change: &ModeChange, path: &[u8]) -> Result<Reply, Stop> {
+        if self.shared.config.files.no_chmod {
+            return Err(refused(ReplyCode::FileUnavailable, "Permission denied."));
+        }
+        let login = self.logged_in()?;
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        let stat = login.vfs.stat(&target).map_err(|error| io_refusal(path, &error))?;
+        let mode = change.apply(stat.mode, stat.is_dir(), login.umask);
+        login.vfs.chmod(&target, mode).map_err(|error| io_refusal(path, &error))?;
+        self.log_change("chmod", &target, None);
+        Ok(Reply::new(ReplyCode::CommandOkay, "CHMOD command successful."))
+    }
+}
+
+/// Unix seconds of a time in UTC, if the calendar has it.
+fn moment(time: TimeVal) -> Result<i64, Stop> {
+    let TimeVal { year, month, day, hour, minute, second } = time;
+    clock::from_utc(&DateTime { year: i64::from(year), month, day, hour, minute, second, weekday: 0 })
+        .ok_or_else(|| refused(ReplyCode::ArgumentError, "There is no such time."))
+}
+
+/// A time-val, in UTC (RFC 3659 section 2.3), of Unix seconds.
+fn timestamp(seconds: i64) -> Vec<u8> {
+    let DateTime { year, month, day, hour, minute, second, .. } = clock::utc(seconds);
+    let mut text = Vec::new();
+    write_timestamp(&mut text, Date { year, month, day, hour, minute, second });
+    text
+}

@@ -1,0 +1,9 @@
+//! The handlers, filed as RFC 959 section 4.1 files the commands.
+
+mod access;
+mod files;
+mod information;
+mod listing;
+mod parameters;
+mod site;
+mod transfer;

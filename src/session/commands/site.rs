@@ -1,0 +1,55 @@
+//! SITE UMASK, IDLE and HELP; CHMOD and UTIME are with the files.
+
+use std::time::Duration;
+
+use crate::proto::command::{SITE_COMMANDS, site_spec};
+use crate::proto::reply::{Reply, ReplyCode};
+use crate::session::Session;
+use crate::session::stop::{Stop, refused};
+
+/// The shortest that SITE IDLE may ask for, in seconds; ftpd's.
+const SHORTEST_IDLE: u64 = 30;
+
+impl Session {
+    pub(in crate::session) fn site_umask(&mut self, mask: Option<u32>) -> Result<Reply, Stop> {
+        let login = self.logged_in()?;
+        let old = login.umask;
+        let Some(new) = mask else {
+            return Ok(Reply::new(ReplyCode::CommandOkay, format!("Current UMASK is {old:03o}")));
+        };
+        login.umask = new;
+        Ok(Reply::new(ReplyCode::CommandOkay, format!("UMASK set to {new:03o} (was {old:03o})")))
+    }
+
+    pub(in crate::session) fn site_idle(&mut self, seconds: Option<u64>) -> Result<Reply, Stop> {
+        let most = self.shared.config.limits.max_idle_timeout.as_secs();
+        let Some(seconds) = seconds else {
+            let now = self.parameters.idle_timeout.as_secs();
+            let text = format!("Current IDLE time limit is {now} seconds; max {most}");
+            return Ok(Reply::new(ReplyCode::CommandOkay, text));
+        };
+        if !(SHORTEST_IDLE..=most).contains(&seconds) {
+            let text = format!("Maximum IDLE time must be between {SHORTEST_IDLE} and {most} seconds");
+            return Err(refused(ReplyCode::ArgumentError, text));
+        }
+        self.parameters.idle_timeout = Duration::from_secs(seconds);
+        Ok(Reply::new(ReplyCode::CommandOkay, format!("Maximum IDLE time set to {seconds} seconds")))
+    }
+
+    pub(in crate::session) fn site_help(&self, verb: Option<Vec<u8>>) -> Result<Reply, Stop> {
+        let Some(verb) = verb else {
+            let names: Vec<&str> = SITE_COMMANDS.iter().map(|spec| spec.verb).collect();
+            let first = "The following SITE commands are recognized.";
+            return Ok(Reply::with_lines(
+                ReplyCode::HelpMessage,
+                first,
+                [names.join("  ")],
+                "End of SITE help.",
+            ));
+        };
+        let spec = site_spec(verb.trim_ascii())
+            .ok_or_else(|| refused(ReplyCode::ParameterNotImplemented, "This SITE command is not known."))?;
+        let text = format!("Syntax: SITE {} {}: {}", spec.verb, spec.syntax, spec.help);
+        Ok(Reply::new(ReplyCode::HelpMessage, text))
+    }
+}

@@ -1,0 +1,428 @@
+//! RETR STOR STOU APPE REST ALLO ABOR: RFC 959 section 4.1.3, RFC 3659 section 5.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use crate::account::AccountKind;
+use crate::config::DataPolicy;
+use crate::dtp::{
+    self, ControlPair, DataConnection, DataPort, OpenError, Progress, Source, Target, TransferError,
+    TransferFailure, TransferLimits, Verdict, Watch,
+};
+use crate::log::{Direction, Transfer, User};
+use crate::proto::codec::{Inbound, Outbound};
+use crate::proto::params::RepresentationType;
+use crate::proto::path::VirtualPath;
+use crate::proto::reply::{Reply, ReplyCode};
+use crate::session::Session;
+use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, reason, refused};
+use crate::session::watch::ControlWatch;
+use crate::vfs::{Create, OpenFile};
+
+/// A transfer's end, good or bad.
+pub(in crate::session) struct Outcome {
+    /// Bytes of the file that were moved.
+    pub moved: u64,
+    pub elapsed: Duration,
+    pub result: Result<(), Failure>,
+}
+
+/// Why a transfer ended before its time.
+#[derive(Debug)]
+pub(in crate::session) enum Failure {
+    /// There was no data connection.
+    NotOpened(OpenError),
+    Broken(TransferError),
+}
+
+/// How an upload treats what is there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upload {
+    Replace,
+    Append,
+    Unique,
+}
+
+impl Session {
+    pub(in crate::session) fn retr(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        let restart = mem::take(&mut self.leftover.restart_at);
+        let login = self.logged_in()?;
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        let OpenFile { file, size, .. } =
+            login.vfs.open(&target).map_err(|error| file_refusal(path, &error))?;
+        let offset = self.file_offset(&file, size, restart, path)?;
+        let opening = self.opening(path, Some(size));
+        let codec = Outbound::new(self.parameters.representation);
+        let limits = self.transfer_limits(self.shared.config.limits.rate_download);
+        let outcome = self.transfer(&opening, |connection, watch| {
+            dtp::send(connection, &Source { file: &file, offset, size }, codec, &limits, watch)
+        });
+        self.record(&outcome, Direction::Outgoing, "get", &target);
+        self.conclude(outcome, None)
+    }
+
+    pub(in crate::session) fn stor(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        self.upload(path, Upload::Replace)
+    }
+
+    pub(in crate::session) fn appe(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        self.upload(path, Upload::Append)
+    }
+
+    /// A name of its own; RFC 1123 section 4.1.2.9 says how the reply names it.
+    pub(in crate::session) fn stou(&mut self, path: Option<Vec<u8>>) -> Result<Reply, Stop> {
+        self.upload(&path.unwrap_or_else(|| b"ftp".to_vec()), Upload::Unique)
+    }
+
+    fn upload(&mut self, path: &[u8], how: Upload) -> Result<Reply, Stop> {
+        let restart = mem::take(&mut self.leftover.restart_at);
+        let config = &self.shared.config;
+        let guarded = config.login.anonymous.as_ref().is_some_and(|policy| !policy.overwrite);
+        let no_overwrite = config.files.no_overwrite;
+        let login = self.logged_in()?;
+        // What an anonymous client left, the next one must not spoil; ftpd gives the upload a name of its own.
+        let guarded = guarded && matches!(login.account.kind, AccountKind::Anonymous { .. });
+        let wanted = login.cwd.join(path).map_err(|_| bad_path())?;
+        let mode = 0o666 & !login.umask;
+        let existing = login.vfs.stat(&wanted).ok();
+        let how = match (how, &existing) {
+            (Upload::Replace, Some(_)) if guarded && restart == 0 => Upload::Unique,
+            (Upload::Replace | Upload::Append, Some(_)) if guarded => {
+                return Err(refused(ReplyCode::NameNotAllowed, [path, b": Permission denied."].concat()));
+            }
+            (Upload::Replace | Upload::Append, Some(stat)) if no_overwrite && stat.is_file() => {
+                return Err(refused(ReplyCode::NameNotAllowed, [path, b": File exists."].concat()));
+            }
+            _ => how,
+        };
+        self.check_space(&wanted, path)?;
+        let login = self.logged_in()?;
+        let opened = match how {
+            Upload::Unique => login.vfs.create_unique(&wanted, mode),
+            Upload::Append => {
+                login.vfs.create(&wanted, Create::Append, mode).map(|file| (wanted.clone(), file))
+            }
+            // A restart in TYPE A must read the file to find the place.
+            Upload::Replace if restart > 0 => {
+                login.vfs.create(&wanted, Create::Update, mode).map(|file| (wanted.clone(), file))
+            }
+            Upload::Replace if guarded => {
+                login.vfs.create(&wanted, Create::New, mode).map(|file| (wanted.clone(), file))
+            }
+            Upload::Replace => {
+                login.vfs.create(&wanted, Create::Replace, mode).map(|file| (wanted.clone(), file))
+            }
+        };
+        let (target, OpenFile { file, size, .. }) = opened.map_err(|error| file_refusal(path, &error))?;
+        let offset = match how {
+            Upload::Append => size,
+            _ => self.file_offset(&file, size, restart, path)?,
+        };
+        let unique = (how == Upload::Unique).then(|| target.file_name().unwrap_or_default().to_vec());
+        let opening = match &unique {
+            Some(name) => Reply::new(ReplyCode::FileStatusOkay, [b"FILE: ", &name[..]].concat()),
+            None => self.opening(path, None),
+        };
+        let codec = Inbound::new(self.parameters.representation);
+        let limits = self.transfer_limits(self.shared.config.limits.rate_upload);
+        let truncate = how == Upload::Replace && restart == 0 && size > 0;
+        let outcome = self.transfer(&opening, |connection, watch| {
+            // Only now: a data connection that never came must not cost the file that was there.
+            if truncate {
+                let emptied = file.set_len(0);
+                emptied
+                    .map_err(|error| TransferFailure { moved: 0, error: TransferError::FileWrite(error) })?;
+            }
+            dtp::receive(connection, &Target { file: &file, offset }, codec, &limits, watch)
+        });
+        drop(file);
+        let failed = outcome.result.is_err();
+        let never_began = matches!(outcome.result, Err(Failure::NotOpened(_)));
+        let created = existing.is_none() || how == Upload::Unique;
+        if failed
+            && (never_began && created || self.shared.config.files.delete_aborted && (created || truncate))
+        {
+            // What cannot be removed stays; the reply says already that the upload failed.
+            let _ = self.logged_in()?.vfs.remove_file(&target);
+        }
+        let word = if how == Upload::Append { "append" } else { "put" };
+        self.record(&outcome, Direction::Incoming, word, &target);
+        self.conclude(outcome, unique)
+    }
+
+    /// Opens the data connection, says so with `opening`, lets `run` use it, and ends it in the way that fits.
+    pub(in crate::session) fn transfer(
+        &mut self,
+        opening: &Reply,
+        run: impl FnOnce(&mut DataConnection, &mut dyn Watch) -> Result<u64, TransferFailure>,
+    ) -> Outcome {
+        let started = Instant::now();
+        let end = |moved, result| Outcome { moved, elapsed: started.elapsed(), result };
+        let port = match mem::take(&mut self.parameters.data_port) {
+            // RFC 959 section 3.2: where the control connection came from.
+            DataPort::Unset if self.shared.config.data.active && !self.parameters.epsv_all => {
+                DataPort::Active(self.control.peer)
+            }
+            port => port,
+        };
+        let pair = ControlPair { local: self.control.local, peer: self.control.peer };
+        let mut watch = ControlWatch::new(&mut self.control);
+        match open_data_connection(port, &pair, &self.shared.config.data, opening, &mut watch) {
+            Err(error) => end(0, Err(Failure::NotOpened(error))),
+            Ok(mut connection) => match run(&mut connection, &mut watch) {
+                Ok(moved) => {
+                    connection.finish();
+                    end(moved, Ok(()))
+                }
+                Err(TransferFailure { moved, error }) => {
+                    connection.abandon(&error);
+                    end(moved, Err(Failure::Broken(error)))
+                }
+            },
+        }
+    }
+
+    /// The final reply to a transfer; `unique` is the name that STOU found.
+    pub(in crate::session) fn conclude(
+        &mut self,
+        outcome: Outcome,
+        unique: Option<Vec<u8>>,
+    ) -> Result<Reply, Stop> {
+        use ReplyCode::{
+            CannotOpenDataConnection, ExceededStorage, InsufficientStorage, LocalError, TransferAborted,
+        };
+        let failure = match outcome.result {
+            Ok(()) => {
+                let text = match unique {
+                    Some(name) => [b"Transfer complete (unique file name:", &name[..], b")."].concat(),
+                    None => b"Transfer complete.".to_vec(),
+                };
+                return Ok(Reply::new(ReplyCode::ClosingDataConnection, text));
+            }
+            Err(failure) => failure,
+        };
+        log::debug!("{}: transfer failed: {failure:?}", self.host());
+        let refusal =
+            |code, text: &str, error: &std::io::Error| refused(code, format!("{text}: {}", reason(error)));
+        Err(match failure {
+            Failure::NotOpened(OpenError::Aborted) | Failure::Broken(TransferError::Aborted) => {
+                self.send(&Reply::new(TransferAborted, "Transfer aborted. Data connection closed."))?;
+                return Ok(Reply::new(ReplyCode::ClosingDataConnection, "Abort successful."));
+            }
+            Failure::NotOpened(OpenError::ControlLost(error))
+            | Failure::Broken(TransferError::ControlLost(error)) => Stop::Hangup(error),
+            Failure::NotOpened(OpenError::NotSet) => {
+                refused(CannotOpenDataConnection, "Use PORT or PASV first.")
+            }
+            Failure::NotOpened(OpenError::TimedOut) => {
+                refused(CannotOpenDataConnection, "Can't open data connection: timed out.")
+            }
+            Failure::NotOpened(OpenError::Failed(error)) => {
+                refusal(CannotOpenDataConnection, "Can't open data connection", &error)
+            }
+            Failure::Broken(TransferError::DataLost(error)) => {
+                refusal(TransferAborted, "Data connection", &error)
+            }
+            Failure::Broken(TransferError::TimedOut) => {
+                refused(TransferAborted, "Data connection timed out.")
+            }
+            Failure::Broken(TransferError::FileRead(error)) => {
+                refusal(LocalError, "Error reading file", &error)
+            }
+            Failure::Broken(TransferError::FileWrite(error)) => {
+                refusal(LocalError, "Error writing to file", &error)
+            }
+            Failure::Broken(TransferError::TooLarge) => {
+                refused(ExceededStorage, "The file would be too large.")
+            }
+            Failure::Broken(TransferError::NoSpace) => {
+                refused(InsufficientStorage, "No space left on device.")
+            }
+            Failure::Broken(TransferError::OverQuota) => refused(ExceededStorage, "Disk quota exceeded."),
+        })
+    }
+
+    pub(in crate::session) fn rest(&mut self, offset: u64) -> Result<Reply, Stop> {
+        self.leftover.restart_at = offset;
+        let text = format!("Restarting at {offset}. Send STOR or RETR to initiate transfer.");
+        Ok(Reply::new(ReplyCode::PendingInformation, text))
+    }
+
+    /// Whether so much can be stored: RFC 959 lets a server that need not reserve anything answer 202.
+    pub(in crate::session) fn allo(&mut self, size: u64) -> Result<Reply, Stop> {
+        if self.shared.config.limits.max_file_size.is_some_and(|most| size > most) {
+            return Err(refused(ReplyCode::ExceededStorage, "A file may not be so large here."));
+        }
+        let login = self.logged_in()?;
+        let space = login.vfs.free_space(&login.cwd).map_err(|error| io_refusal(b".", &error))?;
+        let kept = self.shared.config.limits.min_free_space.unwrap_or(0);
+        if size > space.above(kept) {
+            return Err(refused(ReplyCode::InsufficientStorage, "There is not so much space left."));
+        }
+        Ok(Reply::new(ReplyCode::CommandOkay, "There is room for that; nothing needs to be reserved."))
+    }
+
+    /// ABOR between transfers: the one it was meant for is over.
+    pub(in crate::session) fn abor(&mut self) -> Result<Reply, Stop> {
+        self.leftover.restart_at = 0;
+        Ok(match mem::take(&mut self.parameters.data_port) {
+            DataPort::Unset => Reply::new(ReplyCode::ClosingDataConnection, "No transfer is in progress."),
+            _ => Reply::new(ReplyCode::NoTransfer, "ABOR command successful; no transfer was in progress."),
+        })
+    }
+
+    /// 150 in the words that clients read the size from.
+    pub(in crate::session) fn opening(&self, path: &[u8], size: Option<u64>) -> Reply {
+        let mode = match self.parameters.representation {
+            RepresentationType::Ascii => "ASCII",
+            RepresentationType::Image => "BINARY",
+        };
+        let mut text = format!("Opening {mode} mode data connection for '").into_bytes();
+        text.extend_from_slice(path);
+        text.push(b'\'');
+        if let Some(size) = size {
+            text.extend_from_slice(format!(" ({size} bytes)").as_bytes());
+        }
+        text.push(b'.');
+        Reply::new(ReplyCode::FileStatusOkay, text)
+    }
+
+    fn send(&mut self, reply: &Reply) -> Result<(), Stop> {
+        self.control.send(reply).map_err(Stop::Hangup)
+    }
+
+    pub(in crate::session) fn transfer_limits(&self, rate: Option<u64>) -> TransferLimits {
+        let limits = &self.shared.config.limits;
+        TransferLimits {
+            timeout: self.shared.config.data.timeout,
+            rate,
+            max_size: limits.max_file_size,
+            min_free: limits.min_free_space,
+        }
+    }
+
+    /// The byte of the file that REST's offset means in this representation type.
+    fn file_offset(&self, file: &std::fs::File, size: u64, restart: u64, path: &[u8]) -> Result<u64, Stop> {
+        let offset = match self.parameters.representation {
+            _ if restart == 0 => Some(0),
+            RepresentationType::Image => Some(restart).filter(|&offset| offset <= size),
+            RepresentationType::Ascii => {
+                dtp::ascii_file_offset(file, restart).map_err(|error| io_refusal(path, &error))?
+            }
+        };
+        offset.ok_or_else(|| {
+            refused(ReplyCode::InvalidRestart, "The restart offset is not a place in the file.")
+        })
+    }
+
+    /// No upload begins on a file system that is fuller than it may become.
+    fn check_space(&mut self, target: &VirtualPath, path: &[u8]) -> Result<(), Stop> {
+        let Some(kept) = self.shared.config.limits.min_free_space else { return Ok(()) };
+        let login = self.logged_in()?;
+        let space = login.vfs.free_space(&target.parent()).map_err(|error| io_refusal(path, &error))?;
+        if space.above(kept) == 0 {
+            return Err(refused(
+                ReplyCode::InsufficientStorage,
+                "The file system is as full as it may become.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The transfer in both logs, however it ended.
+    fn record(&mut self, outcome: &Outcome, direction: Direction, word: &str, target: &VirtualPath) {
+        match direction {
+            Direction::Outgoing => self.totals.sent += outcome.moved,
+            Direction::Incoming => self.totals.received += outcome.moved,
+            Direction::Deleted => (),
+        }
+        self.totals.files += u64::from(outcome.result.is_ok());
+        self.log_transfer(direction, target, outcome.moved, outcome.elapsed, outcome.result.is_ok());
+        if self.shared.config.logging.transfers >= 2 {
+            let path = crate::log::text(target.as_bytes());
+            log::info!("{word} {path} = {} bytes{}", outcome.moved, self.log_context());
+        }
+    }
+
+    /// DELE in the transfer log, where some readers of it count that too.
+    pub(in crate::session) fn log_deletion(&self, target: &VirtualPath) {
+        self.log_transfer(Direction::Deleted, target, 0, Duration::ZERO, true);
+    }
+
+    fn log_transfer(
+        &self,
+        direction: Direction,
+        target: &VirtualPath,
+        bytes: u64,
+        elapsed: Duration,
+        complete: bool,
+    ) {
+        let crate::session::state::Login::LoggedIn(login) = &self.login else { return };
+        let user = match &login.account.kind {
+            AccountKind::Anonymous { email } => User::Anonymous(email.as_bytes()),
+            AccountKind::Real => User::Real(login.account.name.as_bytes()),
+        };
+        self.shared.log.record(&Transfer {
+            peer: self.host(),
+            user,
+            direction,
+            path: &login.real_path(target),
+            bytes,
+            elapsed,
+            ascii: self.parameters.representation == RepresentationType::Ascii,
+            complete,
+        });
+    }
+
+    /// What `-l -l` logs of a command that changes a file, in ftpd's words.
+    pub(in crate::session) fn log_change(
+        &self,
+        word: &str,
+        path: &VirtualPath,
+        second: Option<&VirtualPath>,
+    ) {
+        if self.shared.config.logging.transfers < 2 {
+            return;
+        }
+        let first = crate::log::text(path.as_bytes());
+        match second {
+            Some(second) => {
+                log::info!("{word} {first} {}{}", crate::log::text(second.as_bytes()), self.log_context());
+            }
+            None => log::info!("{word} {first}{}", self.log_context()),
+        }
+    }
+
+    /// ` (wd: DIR; chrooted)`
+    fn log_context(&self) -> String {
+        let crate::session::state::Login::LoggedIn(login) = &self.login else { return String::new() };
+        let chrooted = if login.account.confined { "; chrooted" } else { "" };
+        format!(" (wd: {}{chrooted})", crate::log::text(login.cwd.as_bytes()))
+    }
+}
+
+/// A client that listens is connected to before 150 is sent, so that 425 can stand in its place;
+/// one that connects may wait for the 150 to do so.
+fn open_data_connection(
+    port: DataPort,
+    pair: &ControlPair,
+    policy: &DataPolicy,
+    opening: &Reply,
+    watch: &mut ControlWatch<'_>,
+) -> Result<DataConnection, OpenError> {
+    // ABOR may have come together with the command it aborts.
+    match watch.look(&Progress::new(None)) {
+        Verdict::Continue => (),
+        Verdict::Abort => return Err(OpenError::Aborted),
+        Verdict::Hangup(error) => return Err(OpenError::ControlLost(error)),
+    }
+    let passive = matches!(port, DataPort::Passive(_));
+    if passive {
+        watch.send(opening).map_err(OpenError::ControlLost)?;
+    }
+    let connection = port.open(pair, policy, watch)?;
+    if !passive {
+        watch.send(opening).map_err(OpenError::ControlLost)?;
+    }
+    Ok(connection)
+}

@@ -1,0 +1,237 @@
+//! The server-PI: one client, from the greeting to the goodbye.
+//!
+//! Reads a line, answers it, sends the reply. Where the parts meet: `account` says who
+//! the client is, `vfs` finds the file, `dtp` moves its bytes; none of them knows another,
+//! and none chooses a reply code.
+
+mod commands;
+mod control;
+mod dispatch;
+mod state;
+mod stop;
+mod watch;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::proto::reply::{Reply, ReplyCode};
+use crate::proto::telnet::{Line, LineReader};
+use crate::server::limits::Slot;
+use crate::server::{Client, Served, Shared};
+use control::{ControlConnection, NoLine};
+use state::{Leftover, Login, Parameters};
+use stop::Stop;
+
+/// Serves one client on the calling thread, to the end or until it wants to be another.
+pub(crate) fn serve(client: Client, shared: &Arc<Shared>) -> Served {
+    let Client { stream, peer, local, slot, resumed } = client;
+    let control = match ControlConnection::new(stream, peer, local) {
+        Ok(control) => control,
+        Err(error) => {
+            log::debug!("{}: {error}", peer.ip().to_canonical());
+            return Served::default();
+        }
+    };
+    let mut session = Session::new(control, slot, Arc::clone(shared));
+    let end = session.run(resumed);
+    session.close(end)
+}
+
+/// What a session that begins anew on a fresh thread keeps: a thread that has become an
+/// account cannot become another.
+pub(crate) struct Resumed {
+    /// What the client has sent already.
+    reader: LineReader,
+    /// The USER that began it; `None` after REIN, which is answered with a greeting.
+    line: Option<Vec<u8>>,
+    /// USER leaves the transfer parameters as they are, REIN resets them (RFC 959 section 4.1.1).
+    parameters: Option<Parameters>,
+    failures: u32,
+}
+
+/// One client's session.
+struct Session {
+    shared: Arc<Shared>,
+    control: ControlConnection,
+    /// Its place among the clients; given back on drop.
+    slot: Slot,
+    login: Login,
+    parameters: Parameters,
+    leftover: Leftover,
+    /// Failed logins.
+    failures: u32,
+    /// When the login must be done.
+    login_deadline: Instant,
+    /// This thread is no longer root's.
+    identity_changed: bool,
+    /// Files and bytes moved, for STAT and the log.
+    totals: Totals,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    files: u64,
+    received: u64,
+    sent: u64,
+}
+
+/// Why a session ended.
+enum End {
+    /// QUIT, or the client was told why it must go.
+    Closed,
+    /// The control connection failed.
+    Hangup(io::Error),
+    /// REIN, or USER after a login: a fresh thread goes on.
+    StartOver(Option<Vec<u8>>),
+}
+
+impl Session {
+    fn new(control: ControlConnection, slot: Slot, shared: Arc<Shared>) -> Session {
+        let limits = &shared.config.limits;
+        Session {
+            parameters: Parameters::new(limits.idle_timeout),
+            login_deadline: Instant::now() + limits.login_timeout,
+            control,
+            slot,
+            login: Login::NotLoggedIn,
+            leftover: Leftover::default(),
+            failures: 0,
+            identity_changed: false,
+            totals: Totals::default(),
+            shared,
+        }
+    }
+
+    /// Greets, then answers line after line.
+    fn run(&mut self, resumed: Option<Box<Resumed>>) -> End {
+        let first = match self.begin(resumed) {
+            Ok(line) => line,
+            Err(error) => return End::Hangup(error),
+        };
+        let mut next = first.map(Line::Command);
+        loop {
+            let line = match next.take().map_or_else(|| self.read_line(), Ok) {
+                Ok(line) => line,
+                Err(reason) => return self.no_line(reason),
+            };
+            let reply = match self.answer(line) {
+                Ok(reply) | Err(Stop::Refused(reply)) => reply,
+                Err(Stop::Close(reply)) => {
+                    // The client may be gone already; there is nothing more to lose.
+                    let _ = self.control.send(&reply);
+                    return End::Closed;
+                }
+                Err(Stop::Hangup(error)) => return End::Hangup(error),
+                Err(Stop::StartOver(line)) => return End::StartOver(line),
+            };
+            if let Err(error) = self.control.send(&reply) {
+                return End::Hangup(error);
+            }
+        }
+    }
+
+    /// The greeting; or what an earlier thread left, and the line that it left to be answered.
+    fn begin(&mut self, resumed: Option<Box<Resumed>>) -> io::Result<Option<Vec<u8>>> {
+        let Some(resumed) = resumed else {
+            self.log_session(format_args!("connection from {}", self.host()));
+            self.control.send(&self.greeting())?;
+            return Ok(None);
+        };
+        *self.control.reader() = resumed.reader;
+        self.failures = resumed.failures;
+        if let Some(parameters) = resumed.parameters {
+            self.parameters = parameters;
+        }
+        if resumed.line.is_none() {
+            self.control.send(&self.greeting())?;
+        }
+        Ok(resumed.line)
+    }
+
+    fn greeting(&self) -> Reply {
+        let greeting = &self.shared.config.greeting;
+        let text = if greeting.hide_host {
+            "FTP server ready.".to_owned()
+        } else if greeting.hide_version {
+            format!("{} FTP server ready.", greeting.host_name)
+        } else {
+            format!("{} FTP server (ferryd {}) ready.", greeting.host_name, env!("CARGO_PKG_VERSION"))
+        };
+        Reply::new(ReplyCode::ServiceReady, text)
+    }
+
+    fn read_line(&mut self) -> Result<Line, NoLine> {
+        let idle = Instant::now() + self.parameters.idle_timeout;
+        let deadline = match self.login {
+            Login::LoggedIn(_) => idle,
+            _ => idle.min(self.login_deadline),
+        };
+        self.control.read_line(deadline, &self.shared.shutdown)
+    }
+
+    /// Nothing more comes: says why to whoever is still there.
+    fn no_line(&mut self, reason: NoLine) -> End {
+        let farewell = match reason {
+            NoLine::Closed => return End::Closed,
+            NoLine::Failed(error) => return End::Hangup(error),
+            NoLine::ShuttingDown => "The server is shutting down; closing the connection.".to_owned(),
+            NoLine::TimedOut => match &self.login {
+                Login::LoggedIn(login) => {
+                    let seconds = self.parameters.idle_timeout.as_secs();
+                    log::info!(
+                        "User {} timed out after {seconds} seconds",
+                        login.account.name.escape_default()
+                    );
+                    format!("Timeout ({seconds} seconds): closing the connection.")
+                }
+                _ => "Login timed out; closing the connection.".to_owned(),
+            },
+        };
+        let _ = self.control.send(&Reply::new(ReplyCode::ServiceNotAvailable, farewell));
+        End::Closed
+    }
+
+    /// Gives everything back, or hands the connection to a fresh thread.
+    fn close(self, end: End) -> Served {
+        match &end {
+            End::Hangup(error) => log::debug!("{}: control connection lost: {error}", self.host()),
+            End::Closed => self.log_session(format_args!(
+                "{} gone: {} files, {} bytes sent, {} received",
+                self.host(),
+                self.totals.files,
+                self.totals.sent,
+                self.totals.received
+            )),
+            End::StartOver(_) => (),
+        }
+        let identity_changed = self.identity_changed;
+        let End::StartOver(line) = end else {
+            return Served { identity_changed, handover: None };
+        };
+        let (peer, local) = (self.control.peer, self.control.local);
+        let (stream, reader) = self.control.into_parts();
+        let parameters = line.is_some().then_some(self.parameters);
+        let resumed = Some(Box::new(Resumed { reader, line, parameters, failures: self.failures }));
+        Served { identity_changed, handover: Some(Client { stream, peer, local, slot: self.slot, resumed }) }
+    }
+
+    /// The client's numeric address: a name would be the client's own word.
+    fn host(&self) -> std::net::IpAddr {
+        self.control.peer.ip().to_canonical()
+    }
+
+    /// Logs what `-l` is for.
+    fn log_session(&self, what: std::fmt::Arguments<'_>) {
+        if self.shared.config.logging.transfers >= 1 {
+            log::info!("{what}");
+        } else {
+            log::debug!("{what}");
+        }
+    }
+
+    /// Waits until `delay` after `since`; nothing shortens it, so nothing can be learned from it.
+    fn wait_out(since: Instant, delay: Duration) {
+        std::thread::sleep((since + delay).saturating_duration_since(Instant::now()));
+    }
+}

@@ -1,0 +1,79 @@
+//! What a session remembers: the login, the transfer parameters, and what one command
+//! leaves for the next.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::dtp::DataPort;
+use crate::log::LoginRecord;
+use crate::proto::listing::FactSet;
+use crate::proto::params::RepresentationType;
+use crate::proto::path::VirtualPath;
+use crate::server::limits::UserSlot;
+use crate::vfs::Vfs;
+
+/// Who the client is. USER and REIN may come at any time, so the states form a loop.
+pub(crate) enum Login {
+    /// No USER yet, or REIN undid it.
+    NotLoggedIn,
+    /// USER was answered 331; PASS must follow.
+    NeedPassword {
+        user: Vec<u8>,
+    },
+    LoggedIn(Box<LoggedIn>),
+}
+
+/// An account at work.
+pub(crate) struct LoggedIn {
+    pub account: Account,
+    /// Shared with the listing that is being sent.
+    pub vfs: Rc<Vfs>,
+    pub cwd: VirtualPath,
+    /// Permission bits that new files lack.
+    pub umask: u32,
+    /// Its record in wtmp; dropping it records the end.
+    pub _record: LoginRecord,
+    /// Its place among the sessions of its user; given back on drop.
+    pub _slot: UserSlot,
+}
+
+/// TYPE, the data port, and the options of OPTS: what RFC 959 calls the transfer parameters.
+pub(crate) struct Parameters {
+    pub representation: RepresentationType,
+    pub data_port: DataPort,
+    /// EPSV ALL was sent: no other way to a data connection is taken any more (RFC 2428 section 4).
+    pub epsv_all: bool,
+    pub facts: FactSet,
+    pub idle_timeout: Duration,
+}
+
+impl Parameters {
+    pub(crate) fn new(idle_timeout: Duration) -> Parameters {
+        Parameters {
+            representation: RepresentationType::default(),
+            data_port: DataPort::Unset,
+            epsv_all: false,
+            facts: FactSet::ALL,
+            idle_timeout,
+        }
+    }
+}
+
+/// What one command leaves for the next. It is taken, not looked at, so that it cannot outlive its turn.
+#[derive(Default)]
+pub(crate) struct Leftover {
+    /// RNFR's, for the RNTO that follows at once.
+    pub rename_from: Option<VirtualPath>,
+    /// REST's. Clients send REST before PASV, so it lives until the next transfer.
+    pub restart_at: u64,
+}
+
+impl LoggedIn {
+    /// The path as the server's administrator would write it.
+    pub(crate) fn real_path(&self, path: &VirtualPath) -> Vec<u8> {
+        let root = self.account.root.as_os_str().as_encoded_bytes();
+        let root = root.strip_suffix(b"/").unwrap_or(root);
+        if path.is_root() && !root.is_empty() { root.to_vec() } else { [root, path.as_bytes()].concat() }
+    }
+}

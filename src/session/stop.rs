@@ -1,0 +1,103 @@
+//! Why a command does not end in its ordinary reply, and which code an error deserves.
+
+use std::io;
+
+use crate::proto::argument::SyntaxError;
+use crate::proto::command::ParseError;
+use crate::proto::reply::{Reply, ReplyCode};
+use crate::vfs::FileError;
+
+/// What a handler gives instead of a reply. There is no `From<io::Error>`: such an error does not
+/// say whether the disk, the data connection or the control connection failed.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The client is told why, and the session goes on.
+    Refused(Reply),
+    /// The client is told, and the session ends.
+    Close(Reply),
+    /// The control connection failed: nobody is left to tell.
+    Hangup(io::Error),
+    /// The session begins anew on a fresh thread, with this line if there is one.
+    StartOver(Option<Vec<u8>>),
+}
+
+impl From<Reply> for Stop {
+    fn from(reply: Reply) -> Stop {
+        debug_assert!(reply.is_negative(), "a refusal is 4yz or 5yz");
+        Stop::Refused(reply)
+    }
+}
+
+/// A refusal.
+pub(crate) fn refused(code: ReplyCode, text: impl AsRef<[u8]>) -> Stop {
+    Reply::new(code, text).into()
+}
+
+/// A path-name that no file can have.
+pub(crate) fn bad_path() -> Stop {
+    refused(ReplyCode::NameNotAllowed, "Not a possible path-name.")
+}
+
+/// What is wrong with a line that is no command.
+pub(crate) fn explain(error: ParseError, verb: &[u8]) -> Stop {
+    let syntax = |spec: &str, form: &str| format!("The form is {spec} {form}");
+    match error {
+        ParseError::Unknown => refused(
+            ReplyCode::SyntaxError,
+            [b"'", &verb[..verb.len().min(32)], b"': command not understood."].concat(),
+        ),
+        ParseError::UnknownSite => {
+            refused(ReplyCode::SyntaxError, "This SITE command is not known; see SITE HELP.")
+        }
+        ParseError::NotImplemented(spec) => {
+            refused(ReplyCode::NotImplemented, format!("{} command not implemented.", spec.verb))
+        }
+        ParseError::Syntax(spec, error) => match error {
+            SyntaxError::Malformed(text) => refused(ReplyCode::ArgumentError, text),
+            SyntaxError::Missing => refused(ReplyCode::ArgumentError, syntax(spec.verb, spec.syntax)),
+            SyntaxError::Unexpected => {
+                refused(ReplyCode::ArgumentError, format!("{} takes no argument.", spec.verb))
+            }
+            SyntaxError::Unsupported(text) => refused(ReplyCode::ParameterNotImplemented, text),
+            SyntaxError::Protocol => {
+                refused(ReplyCode::ProtocolNotSupported, "Network protocol not supported, use (1,2)")
+            }
+        },
+    }
+}
+
+/// The refusal that a file's error deserves; `path` as the client typed it.
+pub(crate) fn file_refusal(path: &[u8], error: &FileError) -> Stop {
+    match error {
+        FileError::NotPlainFile => named(ReplyCode::FileUnavailable, path, "Not a plain file."),
+        FileError::NotDirectory => named(ReplyCode::FileUnavailable, path, "Not a directory."),
+        FileError::TooMany => named(ReplyCode::FileUnavailable, path, "Too many files match."),
+        FileError::Io(error) => io_refusal(path, error),
+    }
+}
+
+/// The refusal that a system's error about `path` deserves.
+pub(crate) fn io_refusal(path: &[u8], error: &io::Error) -> Stop {
+    use io::ErrorKind as Kind;
+    let code = match error.kind() {
+        Kind::StorageFull => ReplyCode::InsufficientStorage,
+        Kind::QuotaExceeded | Kind::FileTooLarge => ReplyCode::ExceededStorage,
+        Kind::ExecutableFileBusy | Kind::ResourceBusy | Kind::WouldBlock => ReplyCode::FileBusy,
+        Kind::InvalidFilename => ReplyCode::NameNotAllowed,
+        // EMFILE, ENFILE, ENOMEM: our trouble, which may pass.
+        _ if crate::sys::sockets::is_shortage(error) => ReplyCode::LocalError,
+        _ => ReplyCode::FileUnavailable,
+    };
+    named(code, path, &reason(error))
+}
+
+/// The system's words for an error, without its number.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    format!("{words}.")
+}
+
+fn named(code: ReplyCode, path: &[u8], text: &str) -> Stop {
+    refused(code, [path, b": ", text.as_bytes()].concat())
+}

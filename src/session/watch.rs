@@ -1,0 +1,87 @@
+//! The control connection while a transfer runs: ABOR and STAT are answered at once,
+//! everything else waits for its turn.
+//!
+//! RFC 959 sections 4.1.3 (ABOR, STAT) and 5.4.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use super::control::ControlConnection;
+use crate::dtp::{Progress, Verdict, Watch};
+use crate::proto::command::verb_of;
+use crate::proto::reply::{Reply, ReplyCode};
+
+/// What a transfer asks for whether to go on.
+pub(crate) struct ControlWatch<'a> {
+    control: &'a mut ControlConnection,
+}
+
+impl<'a> ControlWatch<'a> {
+    pub(crate) fn new(control: &'a mut ControlConnection) -> ControlWatch<'a> {
+        ControlWatch { control }
+    }
+
+    pub(crate) fn send(&mut self, reply: &Reply) -> io::Result<()> {
+        self.control.send(reply)
+    }
+
+    /// What the lines that have come say.
+    pub(crate) fn look(&mut self, progress: &Progress) -> Verdict {
+        for _ in self.control.reader().take_matching(is_status) {
+            if let Err(error) = self.control.send(&status(progress)) {
+                return Verdict::Hangup(error);
+            }
+        }
+        if !self.control.reader().take_matching(is_abort).is_empty() {
+            return Verdict::Abort;
+        }
+        // A client that says QUIT and closes its half wants the transfer to end well;
+        // one that just closes is gone (RFC 959 section 4.1.1, QUIT).
+        if self.control.is_ended() && !self.control.reader().any_line(is_quit) {
+            return Verdict::Hangup(io::ErrorKind::UnexpectedEof.into());
+        }
+        Verdict::Continue
+    }
+}
+
+impl Watch for ControlWatch<'_> {
+    fn control(&self) -> Option<BorrowedFd<'_>> {
+        self.control.wants_input().then(|| self.control.fd())
+    }
+
+    fn ready(&mut self, progress: &Progress) -> Verdict {
+        match self.control.take_input() {
+            Ok(()) => self.look(progress),
+            Err(error) => Verdict::Hangup(error),
+        }
+    }
+}
+
+fn is_status(line: &[u8]) -> bool {
+    line.trim_ascii().eq_ignore_ascii_case(b"STAT")
+}
+
+fn is_abort(line: &[u8]) -> bool {
+    verb_of(line).eq_ignore_ascii_case(b"ABOR")
+}
+
+fn is_quit(line: &[u8]) -> bool {
+    verb_of(line).eq_ignore_ascii_case(b"QUIT")
+}
+
+/// How far the transfer is, how fast, and how long it will take.
+fn status(progress: &Progress) -> Reply {
+    let seconds = progress.started.elapsed().as_secs_f64();
+    let rate = if seconds > 0.0 { progress.done as f64 / seconds } else { 0.0 };
+    let mut text = match progress.total {
+        Some(total) => format!("Status: {} of {total} bytes transferred", progress.done),
+        None => format!("Status: {} bytes transferred", progress.done),
+    };
+    text.push_str(&format!(", {rate:.0} bytes a second"));
+    if let Some(left) = progress.total.map(|total| total.saturating_sub(progress.done))
+        && rate > 0.0
+    {
+        text.push_str(&format!(", {:.0} seconds left", left as f64 / rate));
+    }
+    Reply::new(ReplyCode::FileStatus, text)
+}
