@@ -7,6 +7,7 @@ mod check;
 pub(crate) mod limits;
 mod listener;
 mod pool;
+mod process;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -118,7 +119,11 @@ impl Server {
         let (shared, wake) = (Arc::new(shared), Arc::new(Wake::new()?));
         let serve = {
             let shared = Arc::clone(&shared);
-            Box::new(move |client| session::serve(client, &shared))
+            let apart = process::is_needed(shared.config.listen.start);
+            Box::new(move |client| match apart {
+                true => process::serve(client, &shared),
+                false => session::serve(client, &shared),
+            })
         };
         let pool = Pool::new(serve, Arc::clone(&wake));
         Ok(Server { shared, listeners, signals: Signals::install()?, wake, pool, deadline: None })

@@ -18,6 +18,9 @@ pub(crate) struct Identity {
     pub groups: Vec<u32>,
 }
 
+/// Whether a thread can become an account by itself, for good. Elsewhere the process does.
+pub(crate) const PER_THREAD: bool = cfg!(target_os = "linux");
+
 /// Whether the calling thread has root's rights.
 pub(crate) fn is_root() -> bool {
     geteuid().is_root()

@@ -317,6 +317,13 @@ pub(crate) fn block_signals() -> io::Result<()> {
     }
 }
 
+/// Asks the child process `id` to end.
+pub(crate) fn terminate(id: u32) -> io::Result<()> {
+    let pid =
+        i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+}
+
 /// Tells every waiting session that the server is going down: its file
 /// descriptor is readable, and never drained, from then on.
 pub(crate) struct Broadcast {

@@ -27,7 +27,7 @@ impl Session {
     /// The answer is the same for every name, so that it tells nothing about any.
     pub(in crate::session) fn user(&mut self, name: Vec<u8>, line: Vec<u8>) -> Result<Reply, Stop> {
         if self.identity_changed {
-            return Err(Stop::StartOver(Some(line)));
+            return Err(self.start_over(Some(line)));
         }
         let text = if self.shared.authenticator.is_anonymous(&name) {
             b"Guest login ok, send your e-mail address as password.".to_vec()
@@ -200,13 +200,21 @@ impl Session {
     /// As if just connected. A thread that has become an account leaves that to a fresh one.
     pub(in crate::session) fn rein(&mut self) -> Result<Reply, Stop> {
         if self.identity_changed {
-            return Err(Stop::StartOver(None));
+            return Err(self.start_over(None));
         }
         self.login = Login::NotLoggedIn;
         self.login_deadline = Instant::now() + self.shared.config.limits.login_timeout;
         self.parameters = Parameters::new(self.shared.config.limits.idle_timeout);
         self.leftover.restart_at = 0;
         Ok(self.greeting())
+    }
+
+    /// A fresh thread goes on; a process that has become an account has none to offer.
+    fn start_over(&self, line: Option<Vec<u8>>) -> Stop {
+        match identity::PER_THREAD {
+            true => Stop::StartOver(line),
+            false => refused(ReplyCode::NotLoggedIn, "Can't change user; connect again."),
+        }
     }
 
     pub(in crate::session) fn quit(&self) -> Result<Reply, Stop> {

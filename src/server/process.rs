@@ -1,0 +1,101 @@
+//! A session in a process of its own, where a thread cannot become a user for good.
+//!
+//! There, a worker of a server that root started runs this program again, with the
+//! client on its standard input as inetd would have it, and waits for its end. The
+//! process becomes the account as a whole. On Linux a thread does, and this is not used.
+
+use std::env;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Client, Served, Shared};
+use crate::config::Start;
+use crate::sys::control::{self, Woken};
+use crate::sys::identity;
+use crate::sys::process::{self, Broadcast};
+
+/// A wait needs an end; after it, it begins again.
+const A_WHILE: Duration = Duration::from_secs(3600);
+
+/// Whether the sessions of this server need processes.
+pub(super) fn is_needed(start: Start) -> bool {
+    !identity::PER_THREAD && identity::is_root() && start != Start::Connected
+}
+
+/// Serves `client` in a process of its own, to the end.
+pub(super) fn serve(client: Client, shared: &Shared) -> Served {
+    let host = client.peer.ip();
+    let outcome = env::current_exe().and_then(|program| {
+        let mut command = Command::new(program);
+        // The same options; that a client is on standard input makes it serve that one.
+        command.args(env::args_os().skip(1));
+        run(command, client.stream.into(), &shared.shutdown)
+    });
+    if let Err(error) = outcome {
+        log::error!("no process for {host}: {error}");
+    }
+    Served::default()
+}
+
+/// Runs `command` with `stream` on its standard input, and waits for its end. When the server
+/// shuts down, the process is told to.
+fn run(mut command: Command, stream: OwnedFd, shutdown: &Broadcast) -> io::Result<()> {
+    // Its standard output, which nobody writes to, tells of its end.
+    let mut child = command.stdin(Stdio::from(stream)).stdout(Stdio::piped()).spawn()?;
+    drop(command); // And with it our end of the connection.
+    let waited = wait(&child, shutdown);
+    if waited.is_err() || matches!(waited, Ok(Woken::Other)) {
+        process::terminate(child.id())?;
+    }
+    child.wait().map(drop)
+}
+
+fn wait(child: &Child, shutdown: &Broadcast) -> io::Result<Woken> {
+    let Some(output) = &child.stdout else { return Ok(Woken::Readable) };
+    loop {
+        let deadline = Instant::now() + A_WHILE;
+        match control::wait(output.as_fd(), shutdown.fd(), deadline)? {
+            Woken::TimedOut => (),
+            woken => return Ok(woken),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    use super::*;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn a_process_has_the_client_on_its_standard_input_and_is_waited_for() {
+        let (mut client, server) = pair();
+        client.write_all(b"hello\n").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "read line; echo \"$line\" >&0"]);
+        run(command, server.into(), &Broadcast::new().unwrap()).unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello\n");
+    }
+
+    #[test]
+    fn a_process_is_told_of_the_shutdown() {
+        let (_client, server) = pair();
+        let shutdown = Broadcast::new().unwrap();
+        shutdown.announce();
+        let mut command = Command::new("sh");
+        command.args(["-c", "read line"]);
+        run(command, server.into(), &shutdown).unwrap();
+    }
+}
