@@ -1,0 +1,42 @@
+//! Runs the built ferryd on a loopback port, in a folder of its own, and talks FTP to it.
+//!
+//! The modules in reading order: what the tests stand on, then the dialogue from
+//! the greeting to the goodbye, then what the administrator sees, then what goes wrong.
+//! `FTPD=/path/to/another-ftpd cargo test --test wire` asks another server; it is
+//! started with ferryd's arguments and has to print ferryd's `listening on` line.
+
+mod client;
+mod server;
+
+mod greeting;
+mod login;
+
+mod paths;
+mod rename;
+mod store;
+
+mod ascii;
+mod parameters;
+mod restart;
+
+mod facts;
+mod listing;
+mod names;
+
+mod abort;
+mod data_port;
+mod passive_ports;
+
+mod help;
+mod site;
+
+mod read_only;
+
+mod cli;
+mod logs;
+mod signals;
+
+mod confinement;
+mod crowd;
+mod hostile;
+mod regression;

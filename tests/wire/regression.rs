@@ -1,0 +1,1 @@
+//! One test per bug, with what happened in a comment.
