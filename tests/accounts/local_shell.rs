@@ -12,7 +12,8 @@ import ctypes, os, resource, signal, sys
 libc = ctypes.CDLL(None, use_errno=True)
 pid, uid, gid = map(int, sys.argv[1:4])
 threads = [int(name) for name in os.listdir(f'/proc/{pid}/task')]
-os.setgroups([]); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid)
+# Its own session, for SIGCONT may be sent to whoever shares one.
+os.setsid(); os.setgroups([]); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid)
 
 def c(name, *args):
     if libc[name](*args) == -1:

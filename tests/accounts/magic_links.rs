@@ -1,6 +1,8 @@
 //! /proc as an account that is not confined sees it: nothing of the server's.
 
-use crate::ground::{Ground, ONE, log_in, write};
+use std::io::{Read, Write};
+
+use crate::ground::{Ground, ONE, TWO, log_in, write};
 
 #[test]
 fn what_the_server_holds_open_is_not_served() {
@@ -27,6 +29,38 @@ fn what_the_server_holds_open_is_not_served() {
         client.refused(format!("RETR {folder}/task/{pid}/environ"), &[550]);
         client.refused(format!("RETR {folder}/task/{pid}/fd/1"), &[550]);
     }
+}
+
+#[test]
+fn names_of_files_that_others_have_open_are_not_told() {
+    let Some(ground) = Ground::new() else { return };
+    let private = ground.folder_of(TWO, 0o700);
+    let server = ground.start(&[]);
+    let mut owner = log_in(&server, TWO);
+    owner.send("TYPE I").expect(200);
+    let mut data = owner.start(format!("STOR {private}/name-of-the-file"));
+    data.write_all(b"x").expect("the server takes it");
+    let mut client = log_in(&server, ONE);
+    let pid = server.pid();
+    for folder in
+        ["/proc/self", "/proc/thread-self", &format!("/proc/{pid}"), &format!("/proc/{pid}/task/{pid}")]
+    {
+        for command in ["LIST", "LIST -l", "LIST -L", "NLST", "MLSD", "LIST -R"] {
+            for name in ["fd", "fd/", "fd/*", "map_files", "."] {
+                if let Ok(data) = client.try_start(format!("{command} {folder}/{name}")) {
+                    let mut told = Vec::new();
+                    let _ = { data }.read_to_end(&mut told);
+                    client.reply();
+                    let told = String::from_utf8_lossy(&told).into_owned();
+                    assert!(!told.contains("name-of-the-file"), "{command} {folder}/{name}: {told}");
+                }
+            }
+        }
+        let told = client.send(format!("STAT {folder}/fd")).reply().text();
+        assert!(!told.contains("name-of-the-file"), "STAT {folder}/fd: {told}");
+    }
+    drop(data);
+    owner.expect(226);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn malformed_addresses_are_syntax_errors() {
     ] {
         client.send(format!("LPRT {argument}")).expect_any(&[500, 501, 521]);
     }
-    client.send("LPRT 9,4,127,0,0,1,2,200,1").expect_any(&[501, 521]);
+    client.send("LPRT 9,4,127,0,0,1,2,200,1").expect_any(&[501, 521, 522]);
     client.refused("RETR none", &[550]);
 }
 

@@ -230,6 +230,39 @@ fn perm_allows_nothing_that_an_option_forbids() {
     assert_eq!(client.mlst("file").get("perm").to_lowercase(), "r");
     let perm: BTreeSet<char> = client.mlst("sub").get("perm").to_lowercase().chars().collect();
     assert_eq!(perm, ['e', 'l'].into());
+
+    for (option, file, folder) in [
+        ("--no-delete", "afrw", "cefm"),
+        ("--no-rename", "adrw", "cdemp"),
+        ("--no-overwrite", "dfr", "cdefmp"),
+        ("-M", "adfrw", "cdefp"),
+        ("-o", "adfw", "cdefmp"),
+    ] {
+        let server = Server::start(&[option]);
+        server.write("file", "x");
+        server.mkdir("sub");
+        let mut client = server.log_in();
+        let perm = |client: &mut Client, name: &str| {
+            let mut perm: Vec<char> = client.mlst(name).get("perm").to_lowercase().chars().collect();
+            // Whether a list may be had where files may not is a matter of taste.
+            perm.retain(|&letter| letter != 'l');
+            perm.sort_unstable();
+            perm.into_iter().collect::<String>()
+        };
+        assert_eq!(perm(&mut client, "file"), file, "{option}");
+        assert_eq!(perm(&mut client, "sub"), folder, "{option}");
+    }
+}
+
+#[test]
+fn perm_tells_anonymous_that_what_is_there_stays() {
+    let server = Server::start_by_default(&[]);
+    server.write("file", "x");
+    server.mkdir("sub");
+    let mut client = server.log_in();
+    assert_eq!(client.mlst("file").get("perm").to_lowercase(), "r");
+    let perm: BTreeSet<char> = client.mlst("sub").get("perm").to_lowercase().chars().collect();
+    assert_eq!(perm, ['c', 'e', 'l', 'm'].into());
 }
 
 fn starred(client: &mut Client) -> (BTreeSet<String>, BTreeSet<String>) {

@@ -502,7 +502,7 @@ fn a_client_that_never_reads_its_replies_does_not_stop_the_others() {
 
 #[test]
 fn root_cannot_be_logged_in_as() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--max-login-attempts", "0"]);
     let mut client = server.connect();
     for name in ["root", "ROOT", "root\0", " root", "0", "toor"] {
         client.raw(format!("USER {name}\r\n")).expect_any(&[331, 500, 501]);

@@ -162,8 +162,10 @@ fn sighup_and_sigusr1_and_sigpipe_end_nothing() {
 fn ports_and_names_are_free_after_the_end() {
     let mut server = Server::start(&[]);
     let address = server.address();
+    let mut idle = server.log_in();
     let (_client, _data) = amid_download(&server);
     server.signal(Signal::TERM);
+    idle.expect(421); // Two signals sent at once are one.
     server.signal(Signal::TERM);
     server.exit_status();
     // The old connections are in TIME-WAIT; a new server listens all the same.
