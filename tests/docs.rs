@@ -38,27 +38,39 @@ fn flags_of_usage(usage: &str) -> BTreeSet<String> {
     flags
 }
 
-/// The words that `macro_name` marks on the `.It` lines of an mdoc page: `.It Fl P Ar port , Fl -port`.
+/// What `macro_name` marks on the `.It` lines of an mdoc page, as in
+/// `.It Fl P Ar port , Fl -port`: the words up to the next macro.
 fn marked<'a>(page: &'a str, macro_name: &str) -> Vec<Vec<&'a str>> {
-    const MACROS: &[&str] =
-        &["Ar", "Ns", "Op", "Oo", "Oc", "Fl", "Ic", "Cm", "Pa", "Sy", "Li", ",", "|", "No"];
+    let is_macro =
+        |word: &str| word == "|" || word.len() == 2 && word.starts_with(|c: char| c.is_ascii_uppercase());
     let mut found = Vec::new();
     for line in page.lines().filter_map(|line| line.strip_prefix(".It ")) {
         let words: Vec<&str> = line.split_whitespace().collect();
         for (n, _) in words.iter().enumerate().filter(|(_, word)| **word == macro_name) {
-            let marked: Vec<&str> =
-                words[n + 1..].iter().copied().take_while(|word| !MACROS.contains(word)).collect();
-            if !marked.is_empty() {
-                found.push(marked);
-            }
+            let marked = words[n + 1..].iter().copied().take_while(|word| !is_macro(word));
+            found.push(marked.filter(|&word| word != ",").collect());
         }
     }
     found
 }
 
 fn flags_of_man(page: &str) -> BTreeSet<String> {
-    let flags = marked(page, "Fl").into_iter();
-    flags.map(|words| format!("-{}", words[0].replace("\\-", "-").trim_start_matches("\\&"))).collect()
+    let flags = marked(page, "Fl").into_iter().flatten();
+    flags.map(|flag| format!("-{}", flag.trim_start_matches("\\&"))).collect()
+}
+
+/// The verbs with and without the `Ns *` of "not implemented", and the commands of SITE.
+fn verbs_of_man(page: &str) -> [BTreeSet<String>; 3] {
+    let [mut working, mut starred, mut site] = [const { BTreeSet::new() }; 3];
+    for line in page.lines().filter_map(|line| line.strip_prefix(".It Ic ")) {
+        match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+            [verb, "Ns", "*"] => starred.insert(verb.to_string()),
+            ["SITE", verb] => site.insert(verb.to_string()),
+            [verb, ..] => working.insert(verb.to_string()),
+            [] => false,
+        };
+    }
+    [working, starred, site]
 }
 
 /// The verbs with and without the `*` of "not implemented".
@@ -75,10 +87,6 @@ fn verbs_of_help(reply: &Reply) -> (BTreeSet<String>, BTreeSet<String>) {
     (working, starred.iter().map(|word| word.trim_end_matches('*').to_owned()).collect())
 }
 
-fn is_verb(word: &str) -> bool {
-    word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_uppercase())
-}
-
 #[test]
 fn the_man_page_and_the_usage_text_name_the_same_flags() {
     let usage = run_to_its_end(&["--help"]).stdout;
@@ -92,19 +100,16 @@ fn the_man_page_and_the_usage_text_name_the_same_flags() {
 fn the_man_page_and_help_name_the_same_commands() {
     let server = Server::start(&[]);
     let mut client = server.log_in();
-    let (working, _) = verbs_of_help(&client.send("HELP").expect(214));
+    let (working, starred) = verbs_of_help(&client.send("HELP").expect(214));
     let (site, _) = verbs_of_help(&client.send("SITE HELP").expect(214));
-    let page = read("man/ferryd.8");
-    let entries = marked(&page, "Ic");
-    let of_page: BTreeSet<String> =
-        entries.iter().filter(|words| is_verb(words[0])).map(|words| words[0].to_owned()).collect();
-    let site_of_page: BTreeSet<String> = entries
-        .iter()
-        .filter(|words| words[0] == "SITE" && words.len() > 1)
-        .map(|words| words[1].to_owned())
-        .collect();
-    assert_same("commands", ("HELP", &working), ("the man page", &of_page));
-    assert_same("SITE commands", ("SITE HELP", &site), ("the man page", &site_of_page));
+    let of_man = verbs_of_man(&read("man/ferryd.8"));
+    for (what, of_help, of_man) in [
+        ("commands", working, &of_man[0]),
+        ("commands that do not work", starred, &of_man[1]),
+        ("SITE commands", site, &of_man[2]),
+    ] {
+        assert_same(what, ("HELP", &of_help), ("the man page", of_man));
+    }
 }
 
 #[test]
@@ -141,15 +146,16 @@ fn the_readme_tells_the_two_commands() {
     assert!(readme.contains("cargo run --release -- -F -A -P 2121 --anonymous-root ."), "command one");
     assert!(readme.contains("cargo test"), "command two");
     let flags = flags_of_man(&read("man/ferryd.8"));
-    for word in readme.split(|c: char| c.is_whitespace() || "`|()=,;:".contains(c)) {
-        let long = word.starts_with("--")
-            && word.len() > 3
-            && word[2..].starts_with(|c: char| c.is_ascii_lowercase());
-        // cargo's own flags, and other programs', stand in the README too.
-        let foreign =
-            ["--release", "--locked", "--root", "--path", "--bin", "--version", "--all-targets", "--check"];
-        if long && !foreign.contains(&word) {
-            assert!(flags.contains(word), "README has {word}, the man page does not");
+    // Lines that run other programs have those programs' flags.
+    let others = ["cargo ", "useradd ", "install "];
+    for line in readme.lines().filter(|line| !others.iter().any(|program| line.starts_with(program))) {
+        for word in line.split(|c: char| c.is_whitespace() || "`|()=,;:".contains(c)) {
+            if word.starts_with("--")
+                && word.len() > 3
+                && word[2..].starts_with(|c: char| c.is_ascii_lowercase())
+            {
+                assert!(flags.contains(word), "README has {word}, the man page does not");
+            }
         }
     }
 }

@@ -258,6 +258,7 @@ impl Client {
                 n
             }
             Err(err) if matches!(err.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => 0,
+            Err(err) if err.kind() == ErrorKind::Interrupted => self.receive(),
             Err(err) => self.fail(&format!("nothing comes: {err}")),
         }
     }
