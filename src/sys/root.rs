@@ -57,6 +57,12 @@ impl Root {
         let flags = flags | OFlags::CLOEXEC;
         let mode = if flags.contains(OFlags::CREATE) { mode } else { Mode::empty() };
         #[cfg(target_os = "linux")]
+        let fd = self.open_anything(path, flags, mode)?;
+        // The process that looks is the server: what it has open is its own and all its clients'.
+        if is_of_a_process(fd.as_fd()) { Err(Errno::ACCESS.into()) } else { Ok(fd) }
+    }
+
+    fn open_anything(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         if self.has_openat2 {
             match open_in_root(self.fd.as_fd(), path, flags, mode) {
                 // Somebody renames on and on while `..` is resolved: the walker does not mind.
@@ -85,7 +91,8 @@ impl Root {
     /// As `parent`, but when the last component is a link, the place that it leads to
     /// in the end. The name is no link, unless it became one just now.
     pub(crate) fn locate(&self, path: &[u8]) -> io::Result<(OwnedFd, CString)> {
-        Walk::new(self.fd.as_fd(), path).locate()
+        let (dir, name) = Walk::new(self.fd.as_fd(), path).locate()?;
+        if is_of_a_process(dir.as_fd()) { Err(Errno::ACCESS.into()) } else { Ok((dir, name)) }
     }
 
     /// The state of what `path` leads to, links followed.
@@ -314,7 +321,7 @@ impl<'a> Walk<'a> {
             Err(err) => return Err(err.into()),
         };
         self.links += 1;
-        if self.links > MAX_LINKS || is_magic(self.here()) {
+        if self.links > MAX_LINKS || is_of_a_process(self.here()) {
             return Err(Errno::LOOP.into());
         }
         if let Some(owners) = self.owners
@@ -349,11 +356,11 @@ fn is_path(_flags: OFlags) -> bool {
     false
 }
 
-/// Whether the links in `dir` may be magic: those of /proc, but for the ones in its
-/// topmost directory (`self`, `mounts`), which are names like any other.
-fn is_magic(dir: BorrowedFd<'_>) -> bool {
+/// Whether `fd` is of /proc, and below its topmost directory: the links there may be
+/// magic, while those in the topmost (`self`, `mounts`) are names like any other.
+fn is_of_a_process(fd: BorrowedFd<'_>) -> bool {
     const PROC_ROOT_INO: u64 = 1;
-    files::is_of_procfs(dir) && files::stat(dir).is_ok_and(|stat| stat.ino != PROC_ROOT_INO)
+    files::is_of_procfs(fd) && files::stat(fd).map_or(true, |stat| stat.ino != PROC_ROOT_INO)
 }
 
 #[cfg(test)]

@@ -203,8 +203,12 @@ fn magic_links_are_not_followed() {
         ] {
             assert_eq!(error(root.stat(path.as_bytes())), Some(Errno::LOOP), "{path}");
         }
-        assert!(root.stat(b"proc/self/status").unwrap().is_file());
-        assert!(root.stat(b"proc/mounts").unwrap().is_file());
+        // Nor is told what it has open, or anything else that /proc says of it.
+        for path in ["proc/self", "proc/self/fd", "proc/self/status", "proc/mounts", "proc/version"] {
+            assert_eq!(error(root.stat(path.as_bytes())), Some(Errno::ACCESS), "{path}");
+        }
+        assert_eq!(error(root.parent(b"proc/self/fd/0")), Some(Errno::ACCESS));
+        assert!(root.stat(b"proc").unwrap().is_dir());
     }
 }
 

@@ -171,8 +171,7 @@ impl Vfs {
             _ => FileError::Io(err),
         })?;
         let stat = files::stat(fd.as_fd())?;
-        // Whatever /proc says of this process, a session is not to be told; all its files say 0 bytes.
-        if !stat.is_file() || (stat.size == 0 && files::is_of_procfs(fd.as_fd())) {
+        if !stat.is_file() {
             return Err(FileError::NotPlainFile);
         }
         Ok(OpenFile { file: File::from(fd), size: stat.size })
