@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::params::RepresentationType;
+use super::params::{FormatControl, RepresentationType};
 
 /// Why an argument cannot be used: each has a reply code of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +114,9 @@ impl<'a> Argument<'a> {
         let words = Argument(&upper).words();
         match words[..] {
             [] => Err(SyntaxError::Missing),
-            [b"A"] | [b"A", b"N"] => Ok(RepresentationType::Ascii),
-            // Telnet and carriage control say how a printer would take the lines; on a disk they are the same.
-            [b"A", b"T" | b"C"] => Err(SyntaxError::Unsupported("Form must be N.")),
+            [b"A"] | [b"A", b"N"] => Ok(RepresentationType::Ascii(FormatControl::NonPrint)),
+            [b"A", b"T"] => Ok(RepresentationType::Ascii(FormatControl::Telnet)),
+            [b"A", b"C"] => Ok(RepresentationType::Ascii(FormatControl::CarriageControl)),
             [b"I"] | [b"L", b"8"] | [b"L8"] => Ok(RepresentationType::Image),
             [b"L"] => Err(SyntaxError::Malformed("TYPE L needs a byte size.")),
             [b"L", size] if decimal(size).is_some() => Err(SyntaxError::Unsupported("Byte size must be 8.")),
@@ -445,11 +445,20 @@ mod tests {
 
     #[test]
     fn type_codes_are_rfc_959s() {
+        use FormatControl::{CarriageControl, NonPrint, Telnet};
         use RepresentationType::{Ascii, Image};
-        for (text, want) in [("A", Ascii), ("a n", Ascii), ("I", Image), ("L 8", Image), ("l8", Image)] {
+        for (text, want) in [
+            ("A", Ascii(NonPrint)),
+            ("a n", Ascii(NonPrint)),
+            ("A T", Ascii(Telnet)),
+            ("A C", Ascii(CarriageControl)),
+            ("I", Image),
+            ("L 8", Image),
+            ("l8", Image),
+        ] {
             assert_eq!(Argument(text.as_bytes()).representation_type(), Ok(want), "{text}");
         }
-        for text in ["A T", "A C", "E", "E N", "L 36"] {
+        for text in ["E", "E N", "L 36"] {
             assert!(
                 matches!(Argument(text.as_bytes()).representation_type(), Err(SyntaxError::Unsupported(_))),
                 "{text}"

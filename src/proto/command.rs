@@ -166,7 +166,7 @@ pub(crate) static COMMANDS: &[CommandSpec] = &[
         parse: Some(|arg| Ok(Command::Epsv(arg.extended_passive()?))) },
     CommandSpec { verb: "LPSV", syntax: "", help: "listen on a data port", needs: LoggedIn, feat: &["LPSV"],
         parse: Some(|arg| arg.none().map(|()| Command::Lpsv)) },
-    CommandSpec { verb: "TYPE", syntax: "<sp> A [ N ] | I | L 8", help: "set the representation type", needs: LoggedIn, feat: &[],
+    CommandSpec { verb: "TYPE", syntax: "<sp> A [ N | T | C ] | I | L 8", help: "set the representation type", needs: LoggedIn, feat: &[],
         parse: Some(|arg| Ok(Command::Type(arg.representation_type()?))) },
     CommandSpec { verb: "STRU", syntax: "<sp> F", help: "set the file structure", needs: LoggedIn, feat: &[],
         parse: Some(|arg| Ok(Command::Stru(arg.letter()?))) },

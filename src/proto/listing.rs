@@ -343,7 +343,7 @@ impl Facts<'_> {
             }
         }
         out.push(b' ');
-        out.extend_from_slice(name);
+        write_name(out, name);
     }
 
     /// Appends one value; `false` when this file has none.

@@ -160,7 +160,7 @@ impl Reply {
 
     /// The first line as text, for the debug log.
     pub(crate) fn for_log(&self) -> String {
-        format!("{} {}", self.code as u16, self.lines[0].escape_ascii())
+        format!("{} {}", self.code as u16, String::from_utf8_lossy(&self.lines[0]))
     }
 }
 

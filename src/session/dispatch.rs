@@ -31,8 +31,9 @@ impl Session {
             }
         };
         match command {
-            Command::Pass(_) => log::debug!("---> PASS ..."),
-            _ => log::debug!("---> {}", line.escape_ascii()),
+            // ACCT may carry a second password.
+            Command::Pass(_) | Command::Acct => log::debug!("---> {} ...", spec.verb),
+            _ => log::debug!("---> {}", crate::log::text(&line)),
         }
         self.gate(spec)?;
         match command {

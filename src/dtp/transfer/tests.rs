@@ -182,7 +182,7 @@ fn appending_works_where_splice_does_not() {
 #[test]
 fn text_is_stored_with_the_line_ends_of_files() {
     let content = numbers(2 << 20);
-    let inbound = || Inbound::new(crate::proto::params::RepresentationType::Ascii);
+    let inbound = || Inbound::new(crate::proto::params::RepresentationType::default());
     let file = TestFile::new(b"");
     let moved = stor(&file.target(0), &network_lines(&content), inbound(), &LIMITS).unwrap();
     assert_eq!(moved, content.len() as u64);

@@ -25,7 +25,7 @@ impl Outbound {
     pub(crate) fn new(representation: RepresentationType) -> Outbound {
         match representation {
             RepresentationType::Image => Outbound::Identity,
-            RepresentationType::Ascii => Outbound::Ascii,
+            RepresentationType::Ascii(_) => Outbound::Ascii,
         }
     }
 
@@ -57,7 +57,7 @@ impl Inbound {
     pub(crate) fn new(representation: RepresentationType) -> Inbound {
         match representation {
             RepresentationType::Image => Inbound::Identity,
-            RepresentationType::Ascii => Inbound::Ascii(AsciiDecoder::default()),
+            RepresentationType::Ascii(_) => Inbound::Ascii(AsciiDecoder::default()),
         }
     }
 
@@ -94,11 +94,11 @@ mod tests {
     #[test]
     fn ascii_turns_lines_into_network_lines_and_back() {
         let (mut sent, mut stored) = (Vec::new(), Vec::new());
-        let mut outbound = Outbound::new(RepresentationType::Ascii);
+        let mut outbound = Outbound::new(RepresentationType::default());
         outbound.encode(b"one\ntwo", &mut sent);
         outbound.finish(&mut sent);
         assert_eq!(sent, b"one\r\ntwo");
-        let mut inbound = Inbound::new(RepresentationType::Ascii);
+        let mut inbound = Inbound::new(RepresentationType::default());
         inbound.decode(&sent, &mut stored);
         inbound.finish(&mut stored);
         assert_eq!(stored, b"one\ntwo");

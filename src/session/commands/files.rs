@@ -19,10 +19,7 @@ const COUNTED_SIZE: u64 = 256 << 20;
 impl Session {
     pub(in crate::session) fn rnfr(&mut self, path: &[u8]) -> Result<Reply, Stop> {
         let login = self.logged_in()?;
-        let from = login.cwd.join(path).map_err(|_| bad_path())?;
-        if from.is_root() {
-            return Err(refused(ReplyCode::FileUnavailable, "The root cannot be renamed."));
-        }
+        let from = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
         login.vfs.stat_link(&from).map_err(|error| io_refusal(path, &error))?;
         self.leftover.rename_from = Some(from);
         Ok(Reply::new(ReplyCode::PendingInformation, "File exists, ready for destination name."))
@@ -32,7 +29,7 @@ impl Session {
         let replace = !self.shared.config.files.no_overwrite;
         let from = from.ok_or_else(|| refused(ReplyCode::BadSequence, "RNFR must come first."))?;
         let login = self.logged_in()?;
-        let to = login.cwd.join(path).map_err(|_| bad_path())?;
+        let to = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
         login.vfs.rename(&from, &to, replace).map_err(|error| io_refusal(path, &error))?;
         self.log_change("rename", &from, Some(&to));
         Ok(Reply::new(ReplyCode::FileActionOkay, "RNTO command successful."))
@@ -40,7 +37,7 @@ impl Session {
 
     pub(in crate::session) fn dele(&mut self, path: &[u8]) -> Result<Reply, Stop> {
         let login = self.logged_in()?;
-        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        let target = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
         login.vfs.remove_file(&target).map_err(|error| io_refusal(path, &error))?;
         self.log_change("delete", &target, None);
         self.log_deletion(&target);
@@ -49,7 +46,7 @@ impl Session {
 
     pub(in crate::session) fn rmd(&mut self, path: &[u8]) -> Result<Reply, Stop> {
         let login = self.logged_in()?;
-        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        let target = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
         login.vfs.remove_dir(&target).map_err(|error| io_refusal(path, &error))?;
         self.log_change("rmdir", &target, None);
         Ok(Reply::new(ReplyCode::FileActionOkay, "RMD command successful."))
@@ -84,7 +81,7 @@ impl Session {
                 }
                 stat.size
             }
-            RepresentationType::Ascii => {
+            RepresentationType::Ascii(_) => {
                 let file = login.vfs.open(&target).map_err(|error| file_refusal(path, &error))?;
                 if file.size > COUNTED_SIZE {
                     let text = "Too large to count in ASCII; use TYPE I.";
@@ -151,6 +148,14 @@ impl Session {
         self.log_change("chmod", &target, None);
         Ok(Reply::new(ReplyCode::CommandOkay, "CHMOD command successful."))
     }
+}
+
+/// The client's tree keeps its root.
+fn not_the_root(path: VirtualPath) -> Result<VirtualPath, Stop> {
+    if path.is_root() {
+        return Err(refused(ReplyCode::FileUnavailable, "/: The root stays where it is."));
+    }
+    Ok(path)
 }
 
 /// Unix seconds of a time in UTC, if the calendar has it.

@@ -3,7 +3,7 @@
 use crate::dtp::DataPort;
 use crate::proto::command::{COMMANDS, CommandSpec, spec};
 use crate::proto::listing::FactSet;
-use crate::proto::params::RepresentationType;
+use crate::proto::params::{FormatControl, RepresentationType};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::state::Login;
@@ -41,7 +41,9 @@ impl Session {
             Login::NotLoggedIn => "Waiting for user name".to_owned(),
         });
         let representation = match self.parameters.representation {
-            RepresentationType::Ascii => "ASCII, FORM: Nonprint",
+            RepresentationType::Ascii(FormatControl::NonPrint) => "ASCII, FORM: Nonprint",
+            RepresentationType::Ascii(FormatControl::Telnet) => "ASCII, FORM: Telnet",
+            RepresentationType::Ascii(FormatControl::CarriageControl) => "ASCII, FORM: Carriage Control",
             RepresentationType::Image => "Image",
         };
         lines.push(format!("TYPE: {representation}; STRUcture: File; transfer MODE: Stream"));

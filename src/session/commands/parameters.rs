@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::dtp::{DataPort, PortLease};
 use crate::proto::argument::ExtendedPassive;
-use crate::proto::params::RepresentationType;
+use crate::proto::params::{FormatControl, RepresentationType};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::stop::{Stop, reason, refused};
@@ -78,8 +78,10 @@ impl Session {
     pub(in crate::session) fn set_type(&mut self, representation: RepresentationType) -> Result<Reply, Stop> {
         self.parameters.representation = representation;
         let letter = match representation {
-            RepresentationType::Ascii => 'A',
-            RepresentationType::Image => 'I',
+            RepresentationType::Ascii(FormatControl::NonPrint) => "A",
+            RepresentationType::Ascii(FormatControl::Telnet) => "A T",
+            RepresentationType::Ascii(FormatControl::CarriageControl) => "A C",
+            RepresentationType::Image => "I",
         };
         Ok(Reply::new(ReplyCode::CommandOkay, format!("Type set to {letter}.")))
     }

@@ -274,7 +274,7 @@ impl Session {
     /// 150 in the words that clients read the size from.
     pub(in crate::session) fn opening(&self, path: &[u8], size: Option<u64>) -> Reply {
         let mode = match self.parameters.representation {
-            RepresentationType::Ascii => "ASCII",
+            RepresentationType::Ascii(_) => "ASCII",
             RepresentationType::Image => "BINARY",
         };
         let mut text = format!("Opening {mode} mode data connection for '").into_bytes();
@@ -306,7 +306,7 @@ impl Session {
         let offset = match self.parameters.representation {
             _ if restart == 0 => Some(0),
             RepresentationType::Image => Some(restart).filter(|&offset| offset <= size),
-            RepresentationType::Ascii => {
+            RepresentationType::Ascii(_) => {
                 dtp::ascii_file_offset(file, restart).map_err(|error| io_refusal(path, &error))?
             }
         };
@@ -369,7 +369,7 @@ impl Session {
             path: &login.real_path(target),
             bytes,
             elapsed,
-            ascii: self.parameters.representation == RepresentationType::Ascii,
+            ascii: self.parameters.representation != RepresentationType::Image,
             complete,
         });
     }
