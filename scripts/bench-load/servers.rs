@@ -166,7 +166,8 @@ impl Server {
             .env("ENTRANCES", group.entrances())
             .env("LD_LIBRARY_PATH", contender.libraries(lab))
             .env("FTP_ANON_DIR", lab.root())
-            .stdin(std::process::Stdio::null())
+            // vsftpd takes it for the client, and tells it what is wrong.
+            .stdin(log.try_clone()?)
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0)
@@ -259,7 +260,7 @@ fn vsftpd_conf(lab: &Lab, port: u16) -> String {
          anon_root={root}\nftp_username=ftp\nnopriv_user=nobody\nsecure_chroot_dir={empty}\n\
          pam_service_name=other\nsession_support=NO\nascii_download_enable=YES\nascii_upload_enable=YES\n\
          xferlog_enable=NO\nconnect_from_port_20=NO\nmax_clients=0\nmax_per_ip=0\nidle_session_timeout=3600\n\
-         isolate=NO\nisolate_network=NO\nseccomp_sandbox=NO\nreverse_lookup_enable=NO\n",
+         isolate=NO\nisolate_network=NO\nseccomp_sandbox=NO\n",
         root = lab.root().display(),
         empty = lab.path("empty").display(),
     )
@@ -269,7 +270,7 @@ fn proftpd_conf(lab: &Lab, port: u16) -> String {
     format!(
         "ServerName bench\nServerType standalone\nDefaultServer on\nPort {port}\nDefaultAddress 127.0.0.1\n\
          SocketBindTight on\nUseIPv6 off\nUseReverseDNS off\nUser nobody\nGroup nogroup\nUmask 022\n\
-         MaxInstances none\nTCPBacklog 4096\nTimeoutIdle 3600\nTimeoutLogin 300\nAllowOverwrite on\n\
+         MaxInstances none\nTCPBacklog 255\nTimeoutIdle 3600\nTimeoutLogin 300\nAllowOverwrite on\n\
          AuthPAM off\nAuthOrder mod_auth_unix.c\nRequireValidShell off\n\
          PidFile {conf}/proftpd.pid\nScoreboardFile none\nDelayTable none\nControlsEngine off\n\
          SystemLog none\nTransferLog none\nWtmpLog off\n\

@@ -265,7 +265,7 @@ fn small_files(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
         let received = client.retrieve("RETR small\r\n", |data| client::discard(data, scratch))?;
         same("bytes received", received, SMALL)
     };
-    let clients = anonymous_clients(server, 8)?;
+    let clients = image_clients(server, 8)?;
     let (times, spent) = together(server, clients, |client| {
         let mut scratch = vec![0; SMALL as usize * 2];
         let mut times = Vec::with_capacity(count);
@@ -347,10 +347,7 @@ fn idle_sessions(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
 
 fn many_sessions(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
     lab.material(Material::TenMib)?;
-    let mut clients = anonymous_clients(server, 200)?;
-    for client in &mut clients {
-        client.expect("TYPE I\r\n", 200)?;
-    }
+    let clients = image_clients(server, 200)?;
     let (mut times, spent) = together(server, clients, |client| {
         let mut scratch = vec![0; 256 << 10];
         let start = Instant::now();
@@ -366,6 +363,12 @@ fn many_sessions(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
 
 fn anonymous_clients(server: &Server, count: usize) -> io::Result<Vec<Client>> {
     (0..count).map(|_| Client::anonymous(server.address)).collect()
+}
+
+fn image_clients(server: &Server, count: usize) -> io::Result<Vec<Client>> {
+    let mut clients = anonymous_clients(server, count)?;
+    clients.iter_mut().try_for_each(|client| client.expect("TYPE I\r\n", 200))?;
+    Ok(clients)
 }
 
 /// Has a thread for each item do `work`, all starting at the same moment.
