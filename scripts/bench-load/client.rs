@@ -6,8 +6,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
 /// No reply, and no byte of data, for so long: the server hangs, and the
@@ -95,6 +96,21 @@ impl Client {
         Ok(total)
     }
 
+    /// RETR without waiting for a reply: `finish` does.
+    pub(crate) fn begin(&mut self, line: &str) -> io::Result<TcpStream> {
+        let data = self.passive()?;
+        self.control.write_all(line.as_bytes())?;
+        Ok(data)
+    }
+
+    /// The replies to what `begin` began.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        match self.reply()? {
+            125 | 150 => self.expect_reply(226),
+            _ => Err(self.unexpected()),
+        }
+    }
+
     fn preliminary(&mut self, line: &str) -> io::Result<()> {
         match self.command(line)? {
             125 | 150 => Ok(()),
@@ -172,12 +188,44 @@ fn passive_address(reply: &[u8]) -> Option<SocketAddr> {
 pub(crate) fn discard(data: &TcpStream, scratch: &mut [u8]) -> io::Result<u64> {
     let mut total = 0;
     loop {
-        let (_, got) =
-            rustix::io::retry_on_intr(|| rustix::net::recv(data, &mut *scratch, RecvFlags::TRUNC))?;
-        if got == 0 {
-            return Ok(total);
+        match discard_some(data, scratch)? {
+            Some(0) => return Ok(total),
+            Some(got) => total += got,
+            None => return Err(io::ErrorKind::TimedOut.into()),
         }
-        total += got as u64;
+    }
+}
+
+/// As `discard`, but looks from time to time instead of waiting. A client over
+/// a network costs the server's processor no wake-up; here each would, and what
+/// that costs depends on the moment.
+pub(crate) fn discard_polling(data: &TcpStream, scratch: &mut [u8]) -> io::Result<u64> {
+    data.set_nonblocking(true)?;
+    let (mut total, mut heard) = (0, Instant::now());
+    while heard.elapsed() < PATIENCE {
+        match discard_some(data, scratch)? {
+            Some(0) => return Ok(total),
+            Some(got) => (total, heard) = (total + got, Instant::now()),
+            None => pause(),
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Bytes thrown away, zero at the end, `None` when there is nothing now.
+pub(crate) fn discard_some(data: &TcpStream, scratch: &mut [u8]) -> io::Result<Option<u64>> {
+    match rustix::io::retry_on_intr(|| rustix::net::recv(data, &mut *scratch, RecvFlags::TRUNC)) {
+        Ok((_, got)) => Ok(Some(got as u64)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Long enough for some 100 KiB to arrive, too short to be slept.
+pub(crate) fn pause() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(30) {
+        std::hint::spin_loop();
     }
 }
 

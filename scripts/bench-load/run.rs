@@ -11,7 +11,7 @@ use crate::accounting::Group;
 use crate::bare;
 use crate::lab::{Lab, Sizes};
 use crate::report::Results;
-use crate::servers::{Contender, Server};
+use crate::servers::{Contender, Logins, Server};
 use crate::workloads::{WORKLOADS, Workload};
 
 pub(crate) fn main() -> ExitCode {
@@ -58,7 +58,7 @@ fn run(words: &[String]) -> io::Result<()> {
 
     let mut all = Vec::new();
     for workload in workloads {
-        if workload.accounts && lab.account.is_none() {
+        if workload.setting.logins != Logins::Anonymous && lab.account.is_none() {
             println!("\n{}: -, there is no account to log in with", (workload.title)(&lab));
             continue;
         }
@@ -87,7 +87,7 @@ fn measure(lab: &Lab, workload: &'static Workload, contenders: &[Contender], rou
             if failed.contains(contender) || (*contender == Contender::Bare && !workload.bare) {
                 continue;
             }
-            let sample = Server::start(*contender, lab, workload.accounts)
+            let sample = Server::start(*contender, lab, workload.setting)
                 .and_then(|server| (workload.run)(lab, &server));
             match sample {
                 Ok(sample) => taken.push(sample),

@@ -10,11 +10,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use rustix::thread::CpuSet;
 
 use crate::accounting::Group;
 use crate::client::Client;
@@ -87,7 +89,7 @@ impl Contender {
     }
 
     /// The program and its arguments, with its configuration written.
-    fn command_line(self, lab: &Lab, port: u16, accounts: bool) -> io::Result<Vec<String>> {
+    fn command_line(self, lab: &Lab, port: u16, logins: Logins) -> io::Result<Vec<String>> {
         let program = self.program(lab)?;
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let root = text(&lab.root());
@@ -96,10 +98,14 @@ impl Contender {
         match self {
             Contender::Ferryd | Contender::FerrydUser => {
                 add(&format!("-F -P {port} -a 127.0.0.1 -m -t 3600 --max-clients 3000 --login-delay 0"));
-                add(if accounts { "--no-anonymous" } else { "-A --anonymous-root" });
-                if !accounts {
-                    add(&root);
+                match logins {
+                    Logins::Anonymous => add(&format!("-A --anonymous-root {root}")),
+                    Logins::Pam => add("--no-anonymous --auth pam"),
+                    Logins::Shadow => add("--no-anonymous --auth shadow"),
                 }
+            }
+            Contender::Vsftpd if logins == Logins::Shadow => {
+                return Err(io::Error::other("has PAM alone"));
             }
             Contender::Vsftpd => {
                 let file = lab.path("conf/vsftpd.conf");
@@ -108,13 +114,14 @@ impl Contender {
             }
             Contender::Proftpd => {
                 let file = lab.path("conf/proftpd.conf");
-                fs::write(&file, proftpd_conf(lab, port))?;
+                fs::write(&file, proftpd_conf(lab, port, logins))?;
                 add(&format!("-n -q -c {}", text(&file)));
             }
             Contender::PureFtpd => {
                 let pid_file = text(&lab.path("conf/pure-ftpd.pid"));
                 add(&format!("-S 127.0.0.1,{port} -4 -H -M -c 3000 -C 3000 -I 60 -L 1000000:20"));
-                add(&format!("-U 022:022 -f none -l unix -g {pid_file}"));
+                add(&format!("-U 022:022 -f none -g {pid_file}"));
+                add(if logins == Logins::Pam { "-l pam" } else { "-l unix" });
             }
             Contender::Bare => add(&format!("--serve-bare {port} {root}")),
         }
@@ -135,6 +142,40 @@ impl Contender {
     }
 }
 
+/// Who logs in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Logins {
+    Anonymous,
+    /// The throw-away account, its password checked by PAM: as Debian
+    /// configures all the others.
+    Pam,
+    /// The same, checked against /etc/shadow by the server itself.
+    Shadow,
+}
+
+/// What a workload asks of the servers.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting {
+    pub(crate) logins: Logins,
+    /// The server gets a processor of its own, and the client another. With one
+    /// connection, rates otherwise differ twofold by where the scheduler puts
+    /// the two.
+    pub(crate) apart: bool,
+}
+
+/// Lets this thread, and what it starts from now on, run on these of the
+/// processors: the first, the others, or all. Without effect where there is
+/// only one.
+fn run_on(choose: impl FnOnce(&[usize]) -> &[usize]) -> io::Result<()> {
+    static ALL: OnceLock<Vec<usize>> = OnceLock::new();
+    let now = rustix::thread::sched_getaffinity(None)?;
+    let all = ALL.get_or_init(|| (0..CpuSet::MAX_CPU).filter(|&cpu| now.is_set(cpu)).collect());
+    let mut set = CpuSet::new();
+    let chosen = if all.len() > 1 { choose(all) } else { all };
+    chosen.iter().for_each(|&cpu| set.set(cpu));
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
 /// A server that runs, in a control group of its own. Stopped on drop.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -147,10 +188,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `accounts`: for logins with the throw-away account, not for anonymous ones.
-    pub(crate) fn start(contender: Contender, lab: &Lab, accounts: bool) -> io::Result<Server> {
+    pub(crate) fn start(contender: Contender, lab: &Lab, setting: Setting) -> io::Result<Server> {
         let address = free_address()?;
-        let line = contender.command_line(lab, address.port(), accounts)?;
+        let line = contender.command_line(lab, address.port(), setting.logins)?;
         let log_file = lab.path(&format!("logs/{}", contender.name()));
         let log = File::create(&log_file)?;
         let group = Group::new(&lab.tag);
@@ -158,6 +198,7 @@ impl Server {
             Contender::FerrydUser if lab.is_root => "setpriv --reuid nobody --clear-groups",
             _ => "",
         };
+        run_on(|all| if setting.apart { &all[..1] } else { all })?;
         let child = Command::new("/bin/sh")
             .arg("-c")
             .arg(format!("for file in $ENTRANCES; do echo $$ >\"$file\"; done; exec {as_user} \"$@\""))
@@ -171,7 +212,9 @@ impl Server {
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0)
-            .spawn()?;
+            .spawn();
+        run_on(|all| if setting.apart { &all[1..] } else { all })?;
+        let child = child?;
         let mark = lab.path(&format!("groups/{}", child.id()));
         let mut server = Server { address, group, processes: 0, child, mark };
         server.group.leader = server.child.id();
@@ -258,7 +301,7 @@ fn vsftpd_conf(lab: &Lab, port: u16) -> String {
          anonymous_enable=YES\nlocal_enable=YES\nwrite_enable=YES\nanon_upload_enable=YES\n\
          anon_mkdir_write_enable=YES\nanon_other_write_enable=YES\nanon_umask=022\nlocal_umask=022\n\
          anon_root={root}\nftp_username=ftp\nnopriv_user=nobody\nsecure_chroot_dir={empty}\n\
-         pam_service_name=other\nsession_support=NO\nascii_download_enable=YES\nascii_upload_enable=YES\n\
+         pam_service_name=vsftpd\nsession_support=NO\nascii_download_enable=YES\nascii_upload_enable=YES\n\
          xferlog_enable=NO\nconnect_from_port_20=NO\nmax_clients=0\nmax_per_ip=0\nidle_session_timeout=3600\n\
          isolate=NO\nisolate_network=NO\nseccomp_sandbox=NO\n",
         root = lab.root().display(),
@@ -266,12 +309,16 @@ fn vsftpd_conf(lab: &Lab, port: u16) -> String {
     )
 }
 
-fn proftpd_conf(lab: &Lab, port: u16) -> String {
+fn proftpd_conf(lab: &Lab, port: u16, logins: Logins) -> String {
+    let (pam, order) = match logins {
+        Logins::Pam => ("on", "mod_auth_pam.c* mod_auth_unix.c"),
+        Logins::Anonymous | Logins::Shadow => ("off", "mod_auth_unix.c"),
+    };
     format!(
         "ServerName bench\nServerType standalone\nDefaultServer on\nPort {port}\nDefaultAddress 127.0.0.1\n\
          SocketBindTight on\nUseIPv6 off\nUseReverseDNS off\nUser nobody\nGroup nogroup\nUmask 022\n\
          MaxInstances none\nTCPBacklog 255\nTimeoutIdle 3600\nTimeoutLogin 300\nAllowOverwrite on\n\
-         AuthPAM off\nAuthOrder mod_auth_unix.c\nRequireValidShell off\n\
+         AuthPAM {pam}\nAuthOrder {order}\nRequireValidShell off\n\
          PidFile {conf}/proftpd.pid\nScoreboardFile none\nDelayTable none\nControlsEngine off\n\
          SystemLog none\nTransferLog none\nWtmpLog off\n\
          <Anonymous {root}>\n User ftp\n Group nogroup\n UserAlias anonymous ftp\n RequireValidShell off\n\

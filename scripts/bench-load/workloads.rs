@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::TcpStream;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use crate::client::{self, Client};
 use crate::connects;
 use crate::lab::{ENTRIES, Lab, Material, SMALL, TEN_MIB};
 use crate::report::{Against, Better, Goal, Row, Want, median, percentile};
-use crate::servers::Server;
+use crate::servers::{Logins, Server, Setting};
 
 const MIB: f64 = 1_048_576.0;
 const GIB: f64 = 1024.0 * MIB;
@@ -24,8 +23,7 @@ pub(crate) struct Workload {
     pub(crate) title: fn(&Lab) -> String,
     /// In full, and with `--quick`.
     pub(crate) rounds: [usize; 2],
-    /// Needs the throw-away account.
-    pub(crate) accounts: bool,
+    pub(crate) setting: Setting,
     /// The bare loop can do it.
     pub(crate) bare: bool,
     pub(crate) rows: &'static [Row],
@@ -39,7 +37,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "retr",
         title: |lab| format!("RETR {} MiB, image", lab.sizes.image >> 20),
         rounds: [7, 3],
-        accounts: false,
+        setting: ALONE,
         bare: true,
         rows: RATE,
         run: |lab, server| retrieve(lab, server, Material::Image, "TYPE I\r\n", lab.sizes.image),
@@ -49,7 +47,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "stor",
         title: |lab| format!("STOR {} MiB, image", lab.sizes.image >> 20),
         rounds: [7, 3],
-        accounts: false,
+        setting: ALONE,
         bare: true,
         rows: RATE,
         run: |lab, server| store(lab, server, Material::Image, "TYPE I\r\n", lab.sizes.image),
@@ -59,7 +57,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "retr-ascii",
         title: |lab| format!("RETR {} MiB, ASCII", lab.sizes.text >> 20),
         rounds: [5, 3],
-        accounts: false,
+        setting: ALONE,
         bare: false,
         rows: RATE,
         run: |lab, server| {
@@ -71,7 +69,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "stor-ascii",
         title: |lab| format!("STOR {} MiB, ASCII", lab.sizes.text >> 20),
         rounds: [5, 3],
-        accounts: false,
+        setting: ALONE,
         bare: false,
         rows: RATE,
         run: |lab, server| store(lab, server, Material::NetworkText, "TYPE A\r\n", lab.text_bytes()),
@@ -81,7 +79,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "small",
         title: |_| "4 KiB files, 8 sessions".into(),
         rounds: [7, 3],
-        accounts: false,
+        setting: TOGETHER,
         bare: true,
         rows: &[
             row("files/s", Better::More, 0),
@@ -99,7 +97,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "login",
         title: |_| "Anonymous logins, 16 at a time".into(),
         rounds: [7, 3],
-        accounts: false,
+        setting: TOGETHER,
         bare: true,
         rows: LOGINS,
         run: |lab, server| logins(server, 16, lab.sizes.logins, "USER anonymous\r\n", "PASS me@here\r\n"),
@@ -107,23 +105,29 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "account",
-        title: |_| "Account logins, 16 at a time".into(),
+        title: |_| "Account logins by PAM".into(),
         rounds: [5, 3],
-        accounts: true,
+        setting: Setting { logins: Logins::Pam, apart: false },
         bare: false,
         rows: LOGINS,
-        run: |lab, server| {
-            let (user, password) = lab.account.as_ref().ok_or(io::ErrorKind::NotFound)?;
-            let lines = [format!("USER {user}\r\n"), format!("PASS {password}\r\n")];
-            logins(server, 16, lab.sizes.account_logins, &lines[0], &lines[1])
-        },
+        run: account_logins,
+        goals: &[goal(0, Against::BestPeer, Want::AtLeast(1.0))],
+    },
+    Workload {
+        name: "account-shadow",
+        title: |_| "Account logins by /etc/shadow".into(),
+        rounds: [5, 3],
+        setting: Setting { logins: Logins::Shadow, apart: false },
+        bare: false,
+        rows: LOGINS,
+        run: account_logins,
         goals: &[goal(0, Against::BestPeer, Want::AtLeast(1.0))],
     },
     Workload {
         name: "list",
         title: |_| format!("LIST of {ENTRIES} entries"),
         rounds: [5, 2],
-        accounts: false,
+        setting: ALONE,
         bare: false,
         rows: LISTINGS,
         run: |lab, server| listing(lab, server, "LIST"),
@@ -133,7 +137,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "mlsd",
         title: |_| format!("MLSD of {ENTRIES} entries"),
         rounds: [5, 2],
-        accounts: false,
+        setting: ALONE,
         bare: false,
         rows: LISTINGS,
         run: |lab, server| listing(lab, server, "MLSD"),
@@ -143,7 +147,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "idle",
         title: |lab| format!("{} idle sessions", lab.sizes.idle_sessions),
         rounds: [2, 1],
-        accounts: false,
+        setting: TOGETHER,
         bare: true,
         rows: &[
             row("KiB a session, kernel's included", Better::Less, 1),
@@ -156,7 +160,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "connects",
         title: |_| format!("{} connects at once", connects::CLIENTS),
         rounds: [5, 2],
-        accounts: false,
+        setting: TOGETHER,
         bare: true,
         rows: &[
             row("answered 220", Better::More, 0),
@@ -175,7 +179,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "many",
         title: |_| "RETR 10 MiB, 200 sessions".into(),
         rounds: [5, 2],
-        accounts: false,
+        setting: TOGETHER,
         bare: true,
         rows: &[
             row("MiB/s in sum", Better::More, 0),
@@ -190,13 +194,18 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     },
 ];
 
+/// One session.
+const ALONE: Setting = Setting { logins: Logins::Anonymous, apart: true };
+const TOGETHER: Setting = Setting { logins: Logins::Anonymous, apart: false };
+
 const RATE: &[Row] = &[row("MiB/s", Better::More, 0), row("server CPU, s/GiB", Better::Less, 3)];
 const LOGINS: &[Row] =
     &[row("logins/s", Better::More, 1), row("server CPU, microseconds a login", Better::Less, 0)];
 const LISTINGS: &[Row] = &[
     row("seconds", Better::Less, 3),
     row("server CPU, seconds", Better::Less, 3),
-    row("session grows by, KiB", Better::Less, 0),
+    row("session's peak memory, KiB", Better::Less, 0),
+    row("of that, for this listing", Better::Less, 0),
 ];
 /// Faster than the fastest of the others, in a tenth of that one's memory.
 const LISTING_GOALS: &[Goal] =
@@ -225,8 +234,8 @@ fn retrieve(
     let mut scratch = vec![0; SCRATCH];
     let mut spent = Spent::default();
     for _ in 0..TIMES {
-        let received =
-            spent.on(server, || client.retrieve(&line, |data| client::discard(data, &mut scratch)))?;
+        let received = spent
+            .on(server, || client.retrieve(&line, |data| client::discard_polling(data, &mut scratch)))?;
         same("bytes received", received, expected)?;
     }
     client.quit()?;
@@ -281,6 +290,12 @@ fn small_files(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
     Ok(vec![files / spent.wall, spent.cpu * 1e6 / files, percentile(&mut times, 0.99)])
 }
 
+fn account_logins(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
+    let (user, password) = lab.account.as_ref().ok_or(io::ErrorKind::NotFound)?;
+    let lines = [format!("USER {user}\r\n"), format!("PASS {password}\r\n")];
+    logins(server, 16, lab.sizes.account_logins, &lines[0], &lines[1])
+}
+
 fn logins(server: &Server, at_once: usize, each: usize, user: &str, password: &str) -> io::Result<Vec<f64>> {
     let address = server.address;
     let cpu = server.group.cpu();
@@ -302,10 +317,19 @@ fn logins(server: &Server, at_once: usize, each: usize, user: &str, password: &s
 fn listing(lab: &Lab, server: &Server, verb: &str) -> io::Result<Vec<f64>> {
     const TIMES: usize = 3;
     lab.material(Material::Many)?;
-    let mut client = Client::anonymous(server.address)?;
     let mut scratch = vec![0; SCRATCH];
-    // What any listing loads, before memory is watched.
-    client.retrieve(&format!("{verb} up\r\n"), |data| client::count_lines(data, &mut scratch))?;
+    // What the first session loads for all is not this one's.
+    let warm_up = |client: &mut Client, scratch: &mut [u8]| {
+        client.retrieve(&format!("{verb} up\r\n"), |data| client::count_lines(data, scratch))
+    };
+    let mut first = Client::anonymous(server.address)?;
+    warm_up(&mut first, &mut scratch)?;
+    first.quit()?;
+    server.settle();
+    let without = server.group.proportional();
+    let mut client = Client::anonymous(server.address)?;
+    warm_up(&mut client, &mut scratch)?;
+    let session = server.group.proportional().saturating_sub(without);
     let line = format!("{verb} many\r\n");
     let marks = server.group.mark_peaks();
     let lines = client.retrieve(&line, |data| client::count_lines(data, &mut scratch))?;
@@ -317,13 +341,13 @@ fn listing(lab: &Lab, server: &Server, verb: &str) -> io::Result<Vec<f64>> {
     let (mut walls, mut cpus) = (Vec::new(), Vec::new());
     for _ in 0..TIMES {
         let mut spent = Spent::default();
-        spent.on(server, || client.retrieve(&line, |data| client::discard(data, &mut scratch)))?;
+        spent.on(server, || client.retrieve(&line, |data| client::discard_polling(data, &mut scratch)))?;
         walls.push(spent.wall);
         cpus.push(spent.cpu);
     }
     client.quit()?;
     let middle = |values| median(values).unwrap_or(f64::NAN);
-    Ok(vec![middle(walls), middle(cpus), growth as f64 / 1024.0])
+    Ok(vec![middle(walls), middle(cpus), (session + growth) as f64 / 1024.0, growth as f64 / 1024.0])
 }
 
 fn idle_sessions(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
@@ -345,20 +369,58 @@ fn idle_sessions(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
     Ok(grown.iter().map(|&bytes| bytes as f64 / 1024.0 / sessions).collect())
 }
 
+/// All clients are drained in turn, as a network would that serves its users
+/// alike, so that what differs between them is the server's doing.
 fn many_sessions(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
+    /// Bytes a client takes in its turn.
+    const TURN: usize = 64 << 10;
     lab.material(Material::TenMib)?;
-    let clients = image_clients(server, 200)?;
-    let (mut times, spent) = together(server, clients, |client| {
-        let mut scratch = vec![0; 256 << 10];
-        let start = Instant::now();
-        let received =
-            client.retrieve("RETR ten\r\n", |data: &TcpStream| client::discard(data, &mut scratch))?;
-        same("bytes received", received, TEN_MIB)?;
-        Ok(start.elapsed().as_secs_f64())
-    })?;
+    let mut clients = image_clients(server, 200)?;
+    let mut scratch = vec![0; TURN];
+    let cpu = server.group.cpu();
+    let mut transfers = Vec::with_capacity(clients.len());
+    let clock = Instant::now();
+    for client in &mut clients {
+        let data = client.begin("RETR ten\r\n")?;
+        data.set_nonblocking(true)?;
+        transfers.push((data, Instant::now(), 0));
+    }
+    let mut times = Vec::with_capacity(clients.len());
+    while !transfers.is_empty() {
+        if clock.elapsed() > Duration::from_secs(60) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let (mut failed, mut idle) = (None, true);
+        transfers.retain_mut(|(data, start, total)| match client::discard_some(data, &mut scratch) {
+            Ok(None) => true,
+            Ok(Some(0)) => {
+                times.push(start.elapsed().as_secs_f64());
+                failed = same("bytes received", *total, TEN_MIB).err().or(failed.take());
+                false
+            }
+            Ok(Some(got)) => {
+                *total += got;
+                idle = false;
+                true
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if idle {
+            client::pause();
+        }
+    }
+    let wall = clock.elapsed().as_secs_f64();
+    clients.iter_mut().try_for_each(Client::finish)?;
+    let cpu = server.group.cpu() - cpu;
     let bytes = TEN_MIB as f64 * times.len() as f64;
     let spread = percentile(&mut times, 1.0) / percentile(&mut times, 0.0);
-    Ok(vec![bytes / MIB / spent.wall, spread, spent.cpu / (bytes / GIB)])
+    Ok(vec![bytes / MIB / wall, spread, cpu / (bytes / GIB)])
 }
 
 fn anonymous_clients(server: &Server, count: usize) -> io::Result<Vec<Client>> {
