@@ -12,9 +12,6 @@
 //! | `lab` | directories, files, sizes |
 //! | `report` | medians, ratios, tables |
 
-// Sums of bytes and seconds become the numbers of a table.
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-
 #[cfg(target_os = "linux")]
 mod accounting;
 #[cfg(target_os = "linux")]
