@@ -14,8 +14,8 @@ use std::thread;
 
 use rustix::pipe::SpliceFlags;
 
-/// Bytes a call of sendfile(2): more is no faster, and unfair to other sessions.
-const SEND_CHUNK: usize = 256 << 10;
+/// Bytes a call of sendfile(2): more is no faster.
+const SEND_CHUNK: usize = 1 << 20;
 /// Bytes a pipe holds, and a call of splice(2) moves.
 const PIPE: usize = 1 << 20;
 

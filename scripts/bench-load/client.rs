@@ -65,7 +65,8 @@ impl Client {
     pub(crate) fn passive(&mut self) -> io::Result<TcpStream> {
         self.expect("PASV\r\n", 227)?;
         let address = passive_address(&self.input[self.last.clone()]).ok_or_else(|| self.unexpected())?;
-        let data = TcpStream::connect(address)?;
+        let data = TcpStream::connect(address)
+            .map_err(|error| io::Error::other(format!("data connection to {address}: {error}")))?;
         data.set_read_timeout(Some(PATIENCE))?;
         data.set_write_timeout(Some(PATIENCE))?;
         Ok(data)

@@ -373,7 +373,7 @@ fn idle_sessions(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
 /// alike, so that what differs between them is the server's doing.
 fn many_sessions(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
     /// Bytes a client takes in its turn.
-    const TURN: usize = 64 << 10;
+    const TURN: usize = 256 << 10;
     lab.material(Material::TenMib)?;
     let mut clients = image_clients(server, 200)?;
     let mut scratch = vec![0; TURN];
