@@ -142,4 +142,9 @@ fn describe(lab: &Lab) {
     if !Group::new(&lab.tag).knows_kernel_memory() {
         println!("no control group counts memory here: the kernel's part of it is estimated");
     }
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
+    if load > 1.0 {
+        println!("others use this machine (load {load}): trust processor time more than rates");
+    }
 }
