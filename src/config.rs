@@ -47,8 +47,11 @@ pub(crate) enum Start {
     Foreground,
     /// `-D`: standalone, detached, logging to syslog.
     Daemon,
-    /// Standard input is a connected control connection (inetd, nowait).
+    /// Started with a control connection (inetd: nowait; systemd: Accept=yes), logging to syslog.
     Connected,
+    /// Started with sockets to listen on (inetd: wait; systemd: Accept=no), logging to syslog.
+    /// With `-F` such a server is a `Foreground` one.
+    Activated,
 }
 
 #[derive(Clone, Debug)]

@@ -44,7 +44,8 @@ use account::helper;
 use cli::{Action, Options};
 use config::{Config, Problem, Start};
 use server::{Server, Shared};
-use sys::process::{self, Detached, PidFile, StdinSocket};
+use sys::activation::{self, Passed, PassedListener};
+use sys::process::{self, Detached, PidFile};
 
 /// Not what was asked for: the start failed.
 const FAILURE: u8 = 1;
@@ -64,8 +65,8 @@ fn main() -> ExitCode {
 
 /// The error is the exit code; why was said where it was found.
 fn run() -> Result<(), u8> {
-    let stdin = process::stdin_socket();
-    let voice = Voice { inetd: stdin.is_some() };
+    let voice = Voice { deaf: activation::stderr_is_a_socket() };
+    let passed = activation::take(server::BACKLOG).map_err(|err| voice.complain(FAILURE, err))?;
     match cli::parse(env::args_os().skip(1)).map_err(|line| voice.complain(USAGE, line))? {
         Action::Help => say(&cli::usage()),
         Action::Version => say(&cli::version()),
@@ -75,9 +76,11 @@ fn run() -> Result<(), u8> {
             if options.test_config {
                 return test_config(*options);
             }
-            match how_started(&options, stdin).map_err(|line| voice.complain(USAGE, line))? {
-                Start::Connected => serve_one(*options, voice),
-                start => serve_all(*options, start, voice),
+            let start = how_started(&options, passed.as_ref());
+            match (start.map_err(|line| voice.complain(USAGE, line))?, passed) {
+                (_, Some(Passed::Connected(stream))) => serve_one(*options, stream, voice),
+                (start, Some(Passed::Listening(sockets))) => serve_all(*options, start, Some(sockets), voice),
+                (start, None) => serve_all(*options, start, None, voice),
             }
         }
     }
@@ -86,13 +89,13 @@ fn run() -> Result<(), u8> {
 /// What a start that failed says, and where.
 #[derive(Clone, Copy)]
 struct Voice {
-    /// Standard error is the client's connection: nothing may be written to it.
-    inetd: bool,
+    /// Standard error was a client's connection: what is written there is not read.
+    deaf: bool,
 }
 
 impl Voice {
     fn complain(self, code: u8, line: impl Display) -> u8 {
-        if self.inetd {
+        if self.deaf {
             log::init(&config::Logging::default(), Start::Connected);
             ::log::error!("{line}");
         } else {
@@ -106,21 +109,21 @@ impl Voice {
     }
 }
 
-/// How it is started decides what it is. (Sockets that systemd or inetd listen
-/// on for us would come first; they are not taken yet.)
-fn how_started(options: &Options, stdin: Option<StdinSocket>) -> Result<Start, &'static str> {
-    match stdin {
-        Some(StdinSocket::Connected) => Ok(Start::Connected),
-        Some(StdinSocket::Listening) => Err("standard input is a listening socket: not available yet"),
+/// How it is started decides what it is.
+fn how_started(options: &Options, passed: Option<&Passed>) -> Result<Start, &'static str> {
+    match passed {
+        Some(Passed::Connected(_)) => Ok(Start::Connected),
+        // Who listens for us also watches over us, so that -D has nothing to detach from.
+        Some(Passed::Listening(_)) if options.foreground => Ok(Start::Foreground),
+        Some(Passed::Listening(_)) => Ok(Start::Activated),
         None if options.daemon => Ok(Start::Daemon),
         None if options.foreground => Ok(Start::Foreground),
         None => Err("say -F to run in the foreground or -D to run as a daemon (--help shows more)"),
     }
 }
 
-/// Started by inetd, with a client on standard input.
-fn serve_one(options: Options, voice: Voice) -> Result<(), u8> {
-    let stream: TcpStream = process::take_stdin_socket().map_err(|err| voice.complain(FAILURE, err))?;
+/// Started with a client.
+fn serve_one(options: Options, stream: TcpStream, voice: Voice) -> Result<(), u8> {
     log::init(&options.logging, Start::Connected);
     let config = Config::resolve(options, Start::Connected)
         .map_err(|problems| voice.complain_of_all(USAGE, problems))?;
@@ -130,8 +133,13 @@ fn serve_one(options: Options, voice: Voice) -> Result<(), u8> {
         .map_err(|err| voice.complain(FAILURE, err))
 }
 
-/// Standalone: `-D` or `-F`.
-fn serve_all(options: Options, start: Start, voice: Voice) -> Result<(), u8> {
+/// Serves many: standalone, or on `sockets` that were opened for it.
+fn serve_all(
+    options: Options,
+    start: Start,
+    sockets: Option<Vec<PassedListener>>,
+    voice: Voice,
+) -> Result<(), u8> {
     let config =
         Config::resolve(options, start).map_err(|problems| voice.complain_of_all(USAGE, problems))?;
     let caller = match start {
@@ -140,7 +148,7 @@ fn serve_all(options: Options, start: Start, voice: Voice) -> Result<(), u8> {
     };
     log::init(&config.logging, start);
     log_warnings(&config);
-    match open(config) {
+    match open(config, sockets) {
         Ok((server, _pid_file)) => {
             release(caller).map_err(|err| voice.complain(FAILURE, err))?;
             server.run().map_err(|err| {
@@ -159,7 +167,7 @@ fn serve_all(options: Options, start: Start, voice: Voice) -> Result<(), u8> {
 }
 
 /// Opens all that the server needs, while it may and while its caller listens.
-fn open(config: Config) -> Result<(Server, Option<PidFile>), String> {
+fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<(Server, Option<PidFile>), String> {
     let pid_file = match &config.listen.pid_file {
         Some(path) => {
             let failed = |err| format!("-p, --pidfile: {}: {err}", path.display());
@@ -168,7 +176,12 @@ fn open(config: Config) -> Result<(Server, Option<PidFile>), String> {
         None => None,
     };
     let announce = Announcement::new(&config);
-    let server = Shared::new(config).and_then(Server::standalone).map_err(|err| err.to_string())?;
+    let shared = Shared::new(config).map_err(|err| err.to_string())?;
+    let server = match sockets {
+        Some(sockets) => Server::activated(shared, sockets),
+        None => Server::standalone(shared),
+    };
+    let server = server.map_err(|err| err.to_string())?;
     announce.print(&server.addresses().map_err(|err| err.to_string())?);
     Ok((server, pid_file))
 }

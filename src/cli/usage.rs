@@ -12,7 +12,7 @@ pub(crate) fn usage() -> String {
     let mut text = String::from(
         "Usage: ferryd -F [OPTION]...   in the foreground\n\
          \x20      ferryd -D [OPTION]...   as a daemon\n\
-         \x20      ferryd [OPTION]...      from inetd, with a client on standard input\n\
+         \x20      ferryd [OPTION]...      from inetd or systemd, with their sockets\n\
          An FTP server. Try: ferryd -F -A -P 2121 --anonymous-root .\n",
     );
     for group in Group::ALL {

@@ -39,7 +39,7 @@ impl Config {
 
         let limits = limits(&options, &mut warnings);
         let mut addresses = Vec::new();
-        if start != Start::Connected {
+        if !matches!(start, Start::Connected | Start::Activated) {
             keep(listen_addresses(&options).map(|found| addresses = found));
         }
         let mut login = LoginPolicy { anonymous: None, ..options.login.clone() };

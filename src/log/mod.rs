@@ -38,7 +38,7 @@ pub(crate) fn init(logging: &Logging, start: Start) {
     });
     match start {
         Start::Foreground => builder.parse_env("RUST_LOG").format(write_for_people),
-        Start::Daemon | Start::Connected => {
+        Start::Daemon | Start::Connected | Start::Activated => {
             builder.target(Target::Pipe(Box::new(syslog::Syslog::open()))).format(write_for_syslog)
         }
     };

@@ -10,12 +10,16 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use super::limits::Refused;
+use crate::sys::activation::PassedListener;
 use crate::sys::sockets;
 
 /// Clients that may wait for `accept`. With the 32 to 255 of other servers a
 /// burst of 1,000 leaves half of them hanging without a greeting. The system may
 /// set a lower limit (somaxconn).
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
+
+/// The name, in a unit of systemd's, of a socket whose clients begin with TLS.
+const IMPLICIT_TLS: &str = "ftps";
 
 /// Without a free descriptor there is nothing to do but wait for one.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -59,6 +63,19 @@ impl Listeners {
             }
         }
         Ok(Listeners { sockets: result?, spare: File::open("/dev/null").ok(), paused_until: None })
+    }
+
+    /// Takes those that systemd or inetd has opened.
+    ///
+    /// # Errors
+    /// One is named for a protocol that is not served.
+    pub(crate) fn passed(passed: Vec<PassedListener>) -> io::Result<Listeners> {
+        if passed.iter().any(|listener| listener.name == IMPLICIT_TLS) {
+            let text = format!("the socket passed as `{IMPLICIT_TLS}`: TLS is not available yet");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        let sockets = passed.into_iter().map(|listener| listener.socket).collect();
+        Ok(Listeners { sockets, spare: File::open("/dev/null").ok(), paused_until: None })
     }
 
     /// A server that takes no clients but those it was started with.

@@ -22,9 +22,12 @@ use crate::config::Config;
 use crate::dtp::PortAllocator;
 use crate::log::{Logins, TransferLog};
 use crate::session;
+use crate::sys::activation::PassedListener;
+use crate::sys::notify::Notifier;
 use crate::sys::process::{Broadcast, Received, Signals, Wake};
 pub(crate) use check::check;
 use limits::{Admission, Refused, Slot};
+pub(crate) use listener::BACKLOG;
 use listener::{Arrival, Listeners};
 use pool::Pool;
 
@@ -94,6 +97,9 @@ pub(crate) struct Server {
     signals: Signals,
     wake: Arc<Wake>,
     pool: Pool,
+    notifier: Notifier,
+    /// When the service manager must hear again that the main thread is not stuck.
+    watchdog: Option<Instant>,
     /// When sessions that are still there are cut off; `None` before the shutdown.
     deadline: Option<Instant>,
 }
@@ -107,7 +113,12 @@ impl Server {
         Server::new(shared, listeners)
     }
 
-    /// A server for one client alone, who is connected already (inetd, nowait).
+    /// A server that listens on sockets that systemd or inetd has opened.
+    pub(crate) fn activated(shared: Shared, sockets: Vec<PassedListener>) -> io::Result<Server> {
+        Server::new(shared, Listeners::passed(sockets)?)
+    }
+
+    /// A server for one client alone, who is connected already.
     pub(crate) fn for_one(shared: Shared, stream: TcpStream) -> io::Result<Server> {
         let mut server = Server::new(shared, Listeners::none())?;
         let peer = stream.peer_addr()?;
@@ -126,7 +137,8 @@ impl Server {
             })
         };
         let pool = Pool::new(serve, Arc::clone(&wake));
-        Ok(Server { shared, listeners, signals: Signals::install()?, wake, pool, deadline: None })
+        let (signals, notifier) = (Signals::install()?, Notifier::from_env()?);
+        Ok(Server { shared, listeners, signals, wake, pool, notifier, watchdog: None, deadline: None })
     }
 
     /// Where it listens, with the ports that it got.
@@ -136,7 +148,9 @@ impl Server {
 
     /// Serves clients until a signal ends it, or the one client has gone.
     pub(crate) fn run(mut self) -> io::Result<()> {
+        self.notifier.ready(&self.status());
         while !self.is_over() {
+            self.feed_watchdog();
             let ready = self.wait()?;
             self.answer(self.signals.take());
             self.wake.drain();
@@ -156,8 +170,9 @@ impl Server {
             .chain(self.listeners.fds())
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let timeout = left.into_iter().chain(self.listeners.pause()).min();
+        let moments = self.deadline.into_iter().chain(self.watchdog);
+        let left = moments.map(|moment| moment.saturating_duration_since(Instant::now()));
+        let timeout = left.chain(self.listeners.pause()).min();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
@@ -176,8 +191,10 @@ impl Server {
             self.log_status();
         }
         if received.reload {
+            self.notifier.reloading();
             log::info!("reopening logs");
             self.shared.log.reopen();
+            self.notifier.ready(&self.status());
         }
         for _ in 0..received.stop {
             self.stop();
@@ -193,10 +210,21 @@ impl Server {
                 log::info!("shutting down; {} clients", self.shared.limits.clients());
                 self.listeners.close();
                 self.shared.shutdown.announce();
+                self.notifier.stopping(&self.status());
                 Some(now + GRACE)
             }
             Some(_) => Some(now),
         };
+    }
+
+    /// Tells the service manager, if it wants to know, that the main thread is not stuck.
+    fn feed_watchdog(&mut self) {
+        let Some(period) = self.notifier.watchdog() else { return };
+        let now = Instant::now();
+        if self.watchdog.is_none_or(|moment| moment <= now) {
+            self.notifier.alive();
+            self.watchdog = Some(now + period);
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -247,6 +275,16 @@ impl Server {
         let level =
             if self.shared.config.logging.transfers > 0 { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "connection from {} refused: {why}", peer.ip());
+    }
+
+    /// For the service manager's status line.
+    fn status(&self) -> String {
+        let addresses = self.listeners.addresses().unwrap_or_default();
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        match addresses.is_empty() {
+            false => format!("listening on {}", addresses.join(", ")),
+            true => format!("{} clients to finish", self.shared.limits.clients()),
+        }
     }
 
     fn log_status(&self) {

@@ -2,12 +2,14 @@
 //! only `cfg(target_os)` of ferryd. Knows nothing of FTP.
 
 pub(crate) mod accounts;
+pub(crate) mod activation;
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod crypt;
 pub(crate) mod files;
 pub(crate) mod helper;
 pub(crate) mod identity;
+pub(crate) mod notify;
 pub(crate) mod pam;
 pub(crate) mod process;
 pub(crate) mod root;

@@ -5,7 +5,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Seek, SeekFrom, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
@@ -15,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::SocketAddrAny;
 use rustix::process::{Resource, Rlimit};
 use rustix::stdio;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -146,41 +144,6 @@ pub(crate) fn close_stdio() -> io::Result<()> {
     stdio::dup2_stdout(&null)?;
     stdio::dup2_stderr(&null)?;
     Ok(())
-}
-
-/// What inetd left on standard input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StdinSocket {
-    /// One control connection (nowait).
-    Connected,
-    /// A listening socket (wait).
-    Listening,
-}
-
-/// Whether standard input is an Internet socket. A socket of another family is
-/// none of inetd's: some programs start their children with one.
-pub(crate) fn stdin_socket() -> Option<StdinSocket> {
-    let stdin = io::stdin();
-    internet_address(rustix::net::getsockname(&stdin).ok()?)?;
-    match rustix::net::getpeername(&stdin) {
-        Ok(_) => Some(StdinSocket::Connected),
-        Err(Errno::NOTCONN) => Some(StdinSocket::Listening),
-        // The client has gone already; reading the socket will tell.
-        Err(_) => Some(StdinSocket::Connected),
-    }
-}
-
-/// Takes the control connection off standard input. Standard output and error,
-/// which inetd made the same socket, become /dev/null.
-pub(crate) fn take_stdin_socket() -> io::Result<TcpStream> {
-    const FIRST_FREE: i32 = 3;
-    let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), FIRST_FREE)?;
-    close_stdio()?;
-    Ok(TcpStream::from(socket))
-}
-
-fn internet_address(address: SocketAddrAny) -> Option<IpAddr> {
-    SocketAddr::try_from(address).ok().map(|address| address.ip())
 }
 
 /// The pid file, locked for as long as the server runs and removed at its end.
