@@ -241,9 +241,9 @@ mod platform {
     /// The C library goes on to clone, whose arguments a filter can see.
     const NO_SUCH_CALL: u32 = SECCOMP_RET_ERRNO | ENOSYS as u32;
 
-    /// The filter: one instruction a system call, which is a quarter of what
-    /// seccompiler's own compiler makes of such a list, and an answer other
-    /// than the end of the server to calls of another architecture.
+    /// The filter: a third of what seccompiler's own compiler makes of such a list,
+    /// a search where that has a chain, and an answer other than the end of the
+    /// server to calls of another architecture.
     fn compile(architecture: u32) -> BpfProgram {
         let mut program = Program::default();
         program.load(4); // seccomp_data.arch
@@ -268,17 +268,45 @@ mod platform {
             program.load_low(0);
             REFUSED_PRCTL.iter().for_each(|&operation| program.if_equal(operation as u32, REFUSE));
         });
-        // One answer for all of them, at the end, as far away as a jump reaches.
-        let refused: Vec<c_long> = REFUSED.iter().chain(REFUSED_HERE).copied().collect();
-        let count = refused.len();
-        for (index, number) in refused.into_iter().enumerate() {
-            let distance = u8::try_from(count - index).expect("a jump reaches over the whole list");
-            program.push(BPF_JMP | BPF_JEQ | BPF_K, number as u32, distance, 0);
-        }
-        program.answer(ALLOW);
-        program.answer(REFUSE);
+        let mut refused: Vec<u32> = REFUSED.iter().chain(REFUSED_HERE).map(|&number| number as u32).collect();
+        refused.sort_unstable();
+        program.refuse_all(&refused);
         program.0
     }
+
+    /// What the kernel would answer to the system call `number` with all arguments zero.
+    #[cfg(test)]
+    pub(super) fn answer_to(number: u32) -> u32 {
+        let program = compile(ARCHITECTURE.expect("a filter for this architecture"));
+        let (mut at, mut loaded) = (0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at].clone();
+            let jump = |yes: bool| usize::from(if yes { jt } else { jf });
+            at += 1;
+            match u32::from(code) {
+                LOAD if k == 0 => loaded = number,
+                LOAD if k == 4 => loaded = ARCHITECTURE.unwrap_or_default(),
+                LOAD => loaded = 0,
+                RETURN => return k,
+                EQUAL => at += jump(loaded == k),
+                AT_LEAST => at += jump(loaded >= k),
+                ANY_BIT => at += jump(loaded & k != 0),
+                other => panic!("an instruction that compile does not use: {other}"),
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_refused(number: u32) -> bool {
+        let always = [SYS_clone];
+        REFUSED.iter().chain(REFUSED_HERE).chain(&always).any(|&refused| refused as u32 == number)
+    }
+
+    const LOAD: u32 = BPF_LD | BPF_W | BPF_ABS;
+    const RETURN: u32 = BPF_RET | BPF_K;
+    const EQUAL: u32 = BPF_JMP | BPF_JEQ | BPF_K;
+    const AT_LEAST: u32 = BPF_JMP | BPF_JGE | BPF_K;
+    const ANY_BIT: u32 = BPF_JMP | BPF_JSET | BPF_K;
 
     #[derive(Default)]
     struct Program(BpfProgram);
@@ -289,7 +317,7 @@ mod platform {
         }
 
         fn load(&mut self, offset: u32) {
-            self.push(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
+            self.push(LOAD, offset, 0, 0);
         }
 
         /// The less significant half of an argument, on a little-endian machine.
@@ -302,26 +330,48 @@ mod platform {
         }
 
         fn answer(&mut self, answer: u32) {
-            self.push(BPF_RET | BPF_K, answer, 0, 0);
+            self.push(RETURN, answer, 0, 0);
         }
 
         fn if_equal(&mut self, value: u32, answer: u32) {
-            self.push(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+            self.push(EQUAL, value, 0, 1);
             self.answer(answer);
         }
 
         fn unless_equal(&mut self, value: u32, answer: u32) {
-            self.push(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0);
+            self.push(EQUAL, value, 1, 0);
             self.answer(answer);
         }
 
+        /// Answers for all system calls at once, by halving the sorted list. For each filter of each
+        /// thread the kernel tries all its numbers: with one comparison after the other that is most
+        /// of what a login costs.
+        fn refuse_all(&mut self, refused: &[u32]) {
+            const FEW: usize = 3;
+            if refused.len() <= FEW {
+                let count = refused.len() as u8;
+                for (distance, &number) in (1..=count).rev().zip(refused) {
+                    self.push(EQUAL, number, distance, 0);
+                }
+                self.answer(ALLOW);
+                return self.answer(REFUSE);
+            }
+            let (below, above) = refused.split_at(refused.len() / 2);
+            let mut branch = Program::default();
+            branch.refuse_all(below);
+            let over = u8::try_from(branch.0.len()).expect("a jump reaches over half of the list");
+            self.push(AT_LEAST, above[0], over, 0);
+            self.0.append(&mut branch.0);
+            self.refuse_all(above);
+        }
+
         fn if_at_least(&mut self, value: u32, answer: u32) {
-            self.push(BPF_JMP | BPF_JGE | BPF_K, value, 0, 1);
+            self.push(AT_LEAST, value, 0, 1);
             self.answer(answer);
         }
 
         fn unless_any_bit(&mut self, bits: u32, answer: u32) {
-            self.push(BPF_JMP | BPF_JSET | BPF_K, bits, 1, 0);
+            self.push(ANY_BIT, bits, 1, 0);
             self.answer(answer);
         }
 
@@ -332,7 +382,7 @@ mod platform {
             check(&mut branch);
             branch.answer(ALLOW);
             let over = u8::try_from(branch.0.len()).expect("a jump reaches over the branch");
-            self.push(BPF_JMP | BPF_JEQ | BPF_K, number as u32, 0, over);
+            self.push(EQUAL, number as u32, 0, over);
             self.0.append(&mut branch.0);
         }
     }
@@ -366,6 +416,15 @@ mod tests {
     fn errno(result: libc::c_long) -> i32 {
         assert_eq!(result, -1);
         io::Error::last_os_error().raw_os_error().unwrap()
+    }
+
+    #[test]
+    fn the_filter_answers_as_its_lists_say() {
+        for number in (0..2000).filter(|&number| number != libc::SYS_clone3 as u32) {
+            let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+            let want = if platform::is_refused(number) { refused } else { libc::SECCOMP_RET_ALLOW };
+            assert_eq!(platform::answer_to(number), want, "system call {number}");
+        }
     }
 
     #[test]
