@@ -62,13 +62,37 @@ pub(crate) struct Logging {
     pub transfers: u8,
     /// `-L`: transfer log in xferlog format.
     pub xferlog: Option<PathBuf>,
+    /// `-X`: transfers go to the log as well.
+    pub xferlog_syslog: bool,
+    /// `--syslog-facility`: its number, as syslog(3) has them.
+    pub facility: u8,
+    pub format: LogFormat,
     pub wtmp: WtmpUse,
 }
 
 impl Default for Logging {
     fn default() -> Logging {
-        Logging { debug: 0, transfers: 0, xferlog: None, wtmp: WtmpUse::IfThere }
+        Logging {
+            debug: 0,
+            transfers: 0,
+            xferlog: None,
+            xferlog_syslog: false,
+            facility: FACILITY_FTP,
+            format: LogFormat::Text,
+            wtmp: WtmpUse::IfThere,
+        }
     }
+}
+
+const FACILITY_FTP: u8 = 11;
+
+/// `--log-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// As ftpd writes it, and xferlog(5).
+    Text,
+    /// A line of JSON for each record, also of the transfer log.
+    Json,
 }
 
 /// Whether logins are recorded in wtmp.

@@ -220,7 +220,7 @@ mod tests {
             (&["-u", "999"], "-u, --umask: `999` is not"),
             (&["--max-clients=0"], "--max-clients: `0` is not a number from 1 "),
             (&["--tls=require"], "--tls: not available yet"),
-            (&["-X"], "-X, --xferlog-syslog: not available yet"),
+            (&["--syslog-facility=kern"], "--syslog-facility: `kern` is not one of ftp, daemon"),
             (&["there"], "`there`: not an option"),
         ] {
             let err = error(words);

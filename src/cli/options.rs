@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::Options;
 use super::values::{
-    ban, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds, seconds_or_forever,
-    size,
+    ban, facility, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds,
+    seconds_or_forever, size,
 };
-use crate::config::{AuthMethod, Chroot, WtmpUse};
+use crate::config::{AuthMethod, Chroot, LogFormat, WtmpUse};
 
 /// A session's thread and sockets are worth having a million of on no machine.
 const MOST_CLIENTS: usize = 1_000_000;
@@ -137,14 +137,16 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         Set(|options, _| { more(&mut options.logging.debug); Ok(()) })).of(Log),
     value("L", "xferlog", "FILE", "log transfers to this file, in xferlog format",
         parse!(logging.xferlog, path)).of(Log),
-    flag("X", "xferlog-syslog", "log transfers to syslog, in xferlog format", NotAvailableYet).of(Log),
+    flag("X", "xferlog-syslog", "log transfers to syslog, in xferlog format", set!(logging.xferlog_syslog = true)).of(Log),
     flag("S", "anonymous-statfile", "log anonymous downloads to /var/log/ftpd, if it exists",
         set!(anonymous.statfile = true)).of(Log),
     flag("W", "no-wtmp", "do not record logins in wtmp", set!(logging.wtmp = WtmpUse::Off)).of(Log),
     flag("w", "wtmp", "record logins in wtmp; without -w, if there is one",
         set!(logging.wtmp = WtmpUse::Required)).of(Log),
-    value("", "syslog-facility", "NAME", "log under this facility (ftp)", NotAvailableYet).of(Log),
-    value("", "log-format", "FORMAT", "how sessions are logged", NotAvailableYet).of(Log),
+    value("", "syslog-facility", "NAME", "log under this facility (ftp)",
+        parse!(logging.facility, facility)).of(Log),
+    value("", "log-format", "text|json", "how both logs are written (text)",
+        parse!(logging.format, |word| one_of(word, &[("text", LogFormat::Text), ("json", LogFormat::Json)]))).of(Log),
 
     flag("A", "anonymous-only", "nobody else may log in", set!(login.anonymous_only = true)).of(Anonymous),
     flag("", "no-anonymous", "no anonymous login", set!(no_anonymous = true)).of(Anonymous),

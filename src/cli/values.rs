@@ -132,6 +132,31 @@ pub(super) fn list_limit(word: &str) -> Result<(Option<usize>, Option<usize>), S
     Ok((limit(files, usize::MAX).map_err(wrong)?, limit(depth, usize::MAX).map_err(wrong)?))
 }
 
+/// A facility of syslog(3), by name; its number.
+pub(super) fn facility(word: &str) -> Result<u8, String> {
+    const NAMES: [(&str, u8); 18] = [
+        ("ftp", 11),
+        ("daemon", 3),
+        ("auth", 4),
+        ("authpriv", 10),
+        ("user", 1),
+        ("mail", 2),
+        ("lpr", 6),
+        ("news", 7),
+        ("uucp", 8),
+        ("cron", 9),
+        ("local0", 16),
+        ("local1", 17),
+        ("local2", 18),
+        ("local3", 19),
+        ("local4", 20),
+        ("local5", 21),
+        ("local6", 22),
+        ("local7", 23),
+    ];
+    one_of(word, &NAMES)
+}
+
 /// One of a few words.
 pub(super) fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, String> {
     match words.iter().find(|(name, _)| *name == word) {

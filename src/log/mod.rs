@@ -6,19 +6,21 @@
 //! whatever a caller forgets, a record is one line.
 
 mod escape;
+pub(crate) mod json;
 mod logins;
 mod syslog;
 mod transfers;
 
 use std::io::Write;
-use std::{panic, process};
+use std::panic;
 
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Record};
 
-use crate::config::{Logging, Start};
+use crate::config::{LogFormat, Logging, Start};
 use crate::sys::clock::{self, DateTime};
+use crate::sys::process;
 
 pub(crate) use escape::{text, word};
 pub(crate) use logins::{LoginRecord, Logins};
@@ -36,10 +38,22 @@ pub(crate) fn init(logging: &Logging, start: Start) {
         1 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     });
+    let (format, facility) = (logging.format, logging.facility);
     match start {
-        Start::Foreground => builder.parse_env("RUST_LOG").format(write_for_people),
+        Start::Foreground => {
+            let journal = process::stderr_is_the_journal();
+            builder.parse_env("RUST_LOG").format(move |out, record| match (format, journal) {
+                (_, true) => {
+                    writeln!(out, "<{}>{}", syslog::severity(record.level()), text_of(format, record))
+                }
+                (LogFormat::Json, false) => writeln!(out, "{}", text_of(format, record)),
+                (LogFormat::Text, false) => write_for_people(out, record),
+            })
+        }
         Start::Daemon | Start::Connected | Start::Activated => {
-            builder.target(Target::Pipe(Box::new(syslog::Syslog::open()))).format(write_for_syslog)
+            builder.target(Target::Pipe(Box::new(syslog::Syslog::open()))).format(move |out, record| {
+                write_for_syslog(out, facility, &text_of(format, record), record.level())
+            })
         }
     };
     // A second call, which only tests make, changes nothing.
@@ -62,13 +76,21 @@ fn write_for_people(out: &mut Formatter, record: &Record<'_>) -> std::io::Result
         Level::Warn => "warning: ",
         Level::Info | Level::Debug | Level::Trace => "",
     };
-    writeln!(out, "{} ferryd[{}]: {level}{}", local_stamp(), process::id(), one_line(record))
+    writeln!(out, "{} ferryd[{}]: {level}{}", local_stamp(), std::process::id(), one_line(record))
 }
 
 /// One datagram, as syslog(3) makes it: `<priority>Nov  1 08:00:00 ftpd[17]: text`.
-fn write_for_syslog(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
-    let priority = syslog::priority(record.level());
-    write!(out, "<{priority}>{} {IDENT}[{}]: {}", local_stamp(), process::id(), one_line(record))
+fn write_for_syslog(out: &mut Formatter, facility: u8, text: &str, level: Level) -> std::io::Result<()> {
+    let priority = syslog::priority(facility, level);
+    write!(out, "<{priority}>{} {IDENT}[{}]: {text}", local_stamp(), std::process::id())
+}
+
+fn text_of(format: LogFormat, record: &Record<'_>) -> String {
+    match format {
+        // It is one already.
+        LogFormat::Json if record.target() != transfers::TARGET => json::record_line(record),
+        _ => one_line(record),
+    }
 }
 
 fn one_line(record: &Record<'_>) -> String {

@@ -1,4 +1,4 @@
-//! syslog(3)'s protocol: a datagram for each record, facility FTP.
+//! syslog(3)'s protocol: a datagram for each record.
 //!
 //! A log that is full or missing must not hold up a session: nothing here
 //! waits, and a record that cannot be sent is lost.
@@ -11,17 +11,18 @@ use log::Level;
 /// Linux and the BSDs; macOS and some BSDs.
 const SOCKETS: [&str; 2] = ["/dev/log", "/var/run/syslog"];
 
-const FACILITY_FTP: u8 = 11;
-
 /// The number that begins a datagram: facility and severity (RFC 3164 section 4.1.1).
-pub(super) fn priority(level: Level) -> u8 {
-    let severity = match level {
+pub(super) fn priority(facility: u8, level: Level) -> u8 {
+    facility * 8 + severity(level)
+}
+
+pub(super) fn severity(level: Level) -> u8 {
+    match level {
         Level::Error => 3,
         Level::Warn => 4,
         Level::Info => 6,
         Level::Debug | Level::Trace => 7,
-    };
-    FACILITY_FTP * 8 + severity
+    }
 }
 
 /// The way to the system's log. The socket is made at start, while anything
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_of_facility_ftp() {
-        assert_eq!(priority(Level::Info), 94); // LOG_FTP | LOG_INFO
+    fn facility_and_severity_are_one_number() {
+        assert_eq!(priority(11, Level::Info), 94); // LOG_FTP | LOG_INFO
     }
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use super::escape::is_visible;
+use super::json::Object;
 use super::month_name;
+use crate::config::{LogFormat, Logging};
 use crate::sys::clock::{self, DateTime};
 
 /// Where FreeBSD's ftpd keeps the statistics; written only if it exists.
@@ -52,34 +54,51 @@ pub(crate) enum User<'a> {
     Anonymous(&'a [u8]),
 }
 
-/// The files behind `-L` and `-S`. Sessions write to them as whoever they are
+/// What marks transfers in the log (`-X`).
+pub(super) const TARGET: &str = "xferlog";
+
+/// The files behind `-L` and `-S`, and `-X`. Sessions write to them as whoever they are
 /// by then, because the files were opened at start.
 pub(crate) struct TransferLog {
     xferlog: Option<LogFile>,
     statfile: Option<LogFile>,
+    format: LogFormat,
+    to_log: bool,
 }
 
 impl TransferLog {
-    /// Opens `xferlog`, making it with mode 0640, and the statistics file if it
-    /// is asked for and there. The error names the file.
-    pub(crate) fn open(xferlog: Option<&Path>, statistics: bool) -> io::Result<TransferLog> {
-        TransferLog::open_files(xferlog, statistics.then_some(Path::new(STATFILE)))
+    /// Opens the transfer log, making it with mode 0640, and the statistics file if
+    /// it is asked for and there. The error names the file.
+    pub(crate) fn open(logging: &Logging, statistics: bool) -> io::Result<TransferLog> {
+        TransferLog::open_files(logging, statistics.then_some(Path::new(STATFILE)))
     }
 
-    fn open_files(xferlog: Option<&Path>, statfile: Option<&Path>) -> io::Result<TransferLog> {
+    fn open_files(logging: &Logging, statfile: Option<&Path>) -> io::Result<TransferLog> {
         let statfile = match statfile.map(|path| LogFile::open(path, false)) {
             Some(Err(err)) if err.kind() == io::ErrorKind::NotFound => None,
             other => other.transpose()?,
         };
-        Ok(TransferLog { xferlog: xferlog.map(|path| LogFile::open(path, true)).transpose()?, statfile })
+        let xferlog = logging.xferlog.as_deref().map(|path| LogFile::open(path, true)).transpose()?;
+        Ok(TransferLog { xferlog, statfile, format: logging.format, to_log: logging.xferlog_syslog })
     }
 
     /// Writes `transfer` down. A log that cannot be written costs no session:
     /// it is said in the other log.
     pub(crate) fn record(&self, transfer: &Transfer<'_>) {
         let now = clock::local(clock::now());
-        if let Some(xferlog) = &self.xferlog {
-            xferlog.append(&xferlog_line(&now, transfer));
+        if self.xferlog.is_some() || self.to_log {
+            let line = match self.format {
+                LogFormat::Text => xferlog_line(&now, transfer),
+                LogFormat::Json => json_line(transfer),
+            };
+            if let Some(xferlog) = &self.xferlog {
+                xferlog.append(format!("{line}\n").as_bytes());
+            }
+            match self.format {
+                _ if !self.to_log => (),
+                LogFormat::Text => log::info!(target: TARGET, "xferlog: {line}"),
+                LogFormat::Json => log::info!(target: TARGET, "{line}"),
+            }
         }
         if let (Some(statfile), User::Anonymous(ident), Direction::Outgoing) =
             (&self.statfile, transfer.user, transfer.direction)
@@ -100,7 +119,7 @@ impl TransferLog {
 }
 
 /// The 18 words of an xferlog record.
-fn xferlog_line(now: &DateTime, transfer: &Transfer<'_>) -> Vec<u8> {
+fn xferlog_line(now: &DateTime, transfer: &Transfer<'_>) -> String {
     let (access, user) = match transfer.user {
         User::Real(name) => ('r', name),
         User::Anonymous(email) => ('a', email),
@@ -111,7 +130,7 @@ fn xferlog_line(now: &DateTime, transfer: &Transfer<'_>) -> Vec<u8> {
         Direction::Deleted => 'd',
     };
     format!(
-        "{} {} {} {} {} {} _ {direction} {access} {} ftp 0 * {}\n",
+        "{} {} {} {} {} {} _ {direction} {access} {} ftp 0 * {}",
         ctime(now),
         whole_seconds(transfer.elapsed),
         transfer.peer,
@@ -121,7 +140,32 @@ fn xferlog_line(now: &DateTime, transfer: &Transfer<'_>) -> Vec<u8> {
         field(user, is_visible),
         if transfer.complete { 'c' } else { 'i' },
     )
-    .into_bytes()
+}
+
+/// The same as an object of JSON.
+fn json_line(transfer: &Transfer<'_>) -> String {
+    let mut object = Object::now();
+    object.string("event", b"transfer");
+    object.string("host", transfer.peer.to_string().as_bytes());
+    match transfer.user {
+        User::Real(name) => object.string("user", name),
+        User::Anonymous(email) => object.string("email", email),
+    }
+    object.truth("anonymous", matches!(transfer.user, User::Anonymous(_)));
+    object.string(
+        "direction",
+        match transfer.direction {
+            Direction::Outgoing => b"download",
+            Direction::Incoming => b"upload",
+            Direction::Deleted => b"delete",
+        },
+    );
+    object.string("path", transfer.path);
+    object.number("bytes", transfer.bytes);
+    object.seconds("seconds", transfer.elapsed);
+    object.string("type", if transfer.ascii { b"ascii" } else { b"image" });
+    object.truth("complete", transfer.complete);
+    object.end()
 }
 
 /// FreeBSD's `"%.20s!%s!%s!%s!%jd!%ld\n"`: fields between exclamation marks.
@@ -235,6 +279,10 @@ mod tests {
         DateTime { year: 2026, month: 11, day: 1, hour: 8, minute: 18, second: 7, weekday: 0 }
     }
 
+    fn logging(path: &Path) -> Logging {
+        Logging { xferlog: Some(path.to_owned()), ..Logging::default() }
+    }
+
     fn new_path(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("ferryd-{name}-{}", std::process::id()));
         let _ = fs::remove_file(&path);
@@ -243,10 +291,10 @@ mod tests {
 
     #[test]
     fn a_record_has_eighteen_words() {
-        let line = String::from_utf8(xferlog_line(&time(), &transfer())).unwrap();
+        let line = xferlog_line(&time(), &transfer());
         assert_eq!(
             line,
-            "Sun Nov  1 08:18:07 2026 2 192.0.2.7 1234 /home/joe/a_b_.txt b _ i r joe ftp 0 * c\n"
+            "Sun Nov  1 08:18:07 2026 2 192.0.2.7 1234 /home/joe/a_b_.txt b _ i r joe ftp 0 * c"
         );
         assert_eq!(line.split_whitespace().count(), 18);
     }
@@ -256,10 +304,23 @@ mod tests {
         let evil = b"x ftp 0 * c\nSun Nov  1 08:18:07 2026 1 h 1 /f b _ o a y ftp 0 * c\r\t\xff\xc2\xa0";
         for (path, email) in [(&evil[..], &b""[..]), (&b"/f"[..], &evil[..])] {
             let transfer = Transfer { path, user: User::Anonymous(email), ..transfer() };
-            let line = String::from_utf8(xferlog_line(&time(), &transfer)).unwrap();
+            let line = xferlog_line(&time(), &transfer);
             assert_eq!(line.split_whitespace().count(), 18, "{line}");
-            assert_eq!(line.matches('\n').count(), 1, "{line}");
+            assert!(!line.contains('\n'), "{line}");
         }
+    }
+
+    #[test]
+    fn a_transfer_in_json_has_the_name_as_it_is() {
+        let line = json_line(&Transfer { path: b"/a b\n\"\xff", ..transfer() });
+        assert!(
+            line.ends_with(
+                "\"event\":\"transfer\",\"host\":\"192.0.2.7\",\"user\":\"joe\",\"anonymous\":false,\
+                 \"direction\":\"upload\",\"path\":\"/a b\\u000a\\\"\u{fffd}\",\"path_hex\":\"2f6120620a22ff\",\
+                 \"bytes\":1234,\"seconds\":1.001,\"type\":\"image\",\"complete\":true}"
+            ),
+            "{line}"
+        );
     }
 
     #[test]
@@ -274,7 +335,7 @@ mod tests {
     #[test]
     fn a_rotated_log_is_written_anew_once_it_is_reopened() {
         let (path, rotated) = (new_path("xferlog"), new_path("xferlog.1"));
-        let log = TransferLog::open_files(Some(&path), None).unwrap();
+        let log = TransferLog::open_files(&logging(&path), None).unwrap();
         log.record(&transfer());
         fs::rename(&path, &rotated).unwrap();
         log.record(&transfer());
@@ -289,7 +350,7 @@ mod tests {
     #[test]
     fn the_statistics_file_is_not_made() {
         let path = new_path("statfile");
-        let log = TransferLog::open_files(None, Some(&path)).unwrap();
+        let log = TransferLog::open_files(&Logging::default(), Some(&path)).unwrap();
         log.record(&transfer());
         assert!(!path.exists());
     }

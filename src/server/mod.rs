@@ -78,7 +78,7 @@ impl Shared {
             authenticator: Authenticator::start(&config).map_err(because("password helpers"))?,
             ports: PortAllocator::new(config.data.passive_ports),
             limits: Admission::new(&config.limits),
-            log: TransferLog::open(config.logging.xferlog.as_deref(), statistics)?,
+            log: TransferLog::open(&config.logging, statistics)?,
             logins: Logins::open(config.logging.wtmp)?,
             shutdown: Broadcast::new()?,
             config,
@@ -192,13 +192,22 @@ impl Server {
         }
         if received.reload {
             self.notifier.reloading();
-            log::info!("reopening logs");
-            self.shared.log.reopen();
+            log::info!("reloading");
+            self.reopen_logs();
             self.notifier.ready(&self.status());
+        }
+        if received.reopen {
+            log::info!("reopening logs");
+            self.reopen_logs();
         }
         for _ in 0..received.stop {
             self.stop();
         }
+    }
+
+    fn reopen_logs(&self) {
+        self.shared.log.reopen();
+        self.shared.logins.reopen();
     }
 
     /// The first time: no more clients, and those who are there may finish what

@@ -134,7 +134,8 @@ impl Session {
     /// The greeting; or what an earlier thread left, and the line that it left to be answered.
     fn begin(&mut self, resumed: Option<Box<Resumed>>) -> io::Result<Option<Vec<u8>>> {
         let Some(resumed) = resumed else {
-            self.log_session(format_args!("connection from {}", self.host()));
+            let host = self.host();
+            log::log!(self.log_level(), event = "connection", host:% = host; "connection from {host}");
             self.control.send(&self.greeting())?;
             return Ok(None);
         };
@@ -196,13 +197,14 @@ impl Session {
     fn close(self, end: End) -> Served {
         match &end {
             End::Hangup(error) => log::debug!("{}: control connection lost: {error}", self.host()),
-            End::Closed => self.log_session(format_args!(
-                "{} gone: {} files, {} bytes sent, {} received",
-                self.host(),
-                self.totals.files,
-                self.totals.sent,
-                self.totals.received
-            )),
+            End::Closed => {
+                let (host, Totals { files, sent, received }) = (self.host(), self.totals);
+                log::log!(
+                    self.log_level(),
+                    event = "gone", host:% = host, files = files, sent = sent, received = received;
+                    "{host} gone: {files} files, {sent} bytes sent, {received} received"
+                );
+            }
             End::StartOver(_) => (),
         }
         let identity_changed = self.identity_changed;
@@ -221,13 +223,9 @@ impl Session {
         self.control.peer.ip().to_canonical()
     }
 
-    /// Logs what `-l` is for.
-    fn log_session(&self, what: std::fmt::Arguments<'_>) {
-        if self.shared.config.logging.transfers >= 1 {
-            log::info!("{what}");
-        } else {
-            log::debug!("{what}");
-        }
+    /// The level of what `-l` is for.
+    fn log_level(&self) -> log::Level {
+        if self.shared.config.logging.transfers >= 1 { log::Level::Info } else { log::Level::Debug }
     }
 
     /// Waits until `delay` after `since`; nothing shortens it, so nothing can be learned from it.

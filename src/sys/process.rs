@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 use rustix::stdio;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::low_level::pipe;
 
 /// Makes the process independent of what it was started with: umask 0 (every
@@ -63,6 +63,13 @@ fn refuse_tracing() -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn refuse_tracing() -> io::Result<()> {
     Ok(rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
+/// Whether standard error goes to systemd's journal, which has times of its own
+/// (JOURNAL_STREAM, systemd.exec(5)).
+pub(crate) fn stderr_is_the_journal() -> bool {
+    let Ok(stat) = rustix::fs::fstat(io::stderr()) else { return false };
+    std::env::var("JOURNAL_STREAM").is_ok_and(|stream| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 /// This host's name, as gethostname(3) gives it.
@@ -212,6 +219,7 @@ pub(crate) struct Signals {
     stop: UnixStream,
     reload: UnixStream,
     status: UnixStream,
+    reopen: UnixStream,
 }
 
 /// What has arrived since the last look.
@@ -223,6 +231,8 @@ pub(crate) struct Received {
     pub reload: bool,
     /// SIGUSR1.
     pub status: bool,
+    /// SIGUSR2.
+    pub reopen: bool,
 }
 
 impl Signals {
@@ -231,16 +241,22 @@ impl Signals {
             stop: signals(&[SIGTERM, SIGINT])?,
             reload: signals(&[SIGHUP])?,
             status: signals(&[SIGUSR1])?,
+            reopen: signals(&[SIGUSR2])?,
         })
     }
 
-    pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 3] {
-        [self.stop.as_fd(), self.reload.as_fd(), self.status.as_fd()]
+    pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 4] {
+        [self.stop.as_fd(), self.reload.as_fd(), self.status.as_fd(), self.reopen.as_fd()]
     }
 
     /// Takes what has arrived; does not wait.
     pub(crate) fn take(&self) -> Received {
-        Received { stop: drain(&self.stop), reload: drain(&self.reload) > 0, status: drain(&self.status) > 0 }
+        Received {
+            stop: drain(&self.stop),
+            reload: drain(&self.reload) > 0,
+            status: drain(&self.status) > 0,
+            reopen: drain(&self.reopen) > 0,
+        }
     }
 }
 
@@ -269,7 +285,7 @@ pub(crate) fn block_signals() -> io::Result<()> {
     let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: makes `set` an empty signal set.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] {
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2] {
         // SAFETY: `set` was made above, and these signals exist.
         unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
     }

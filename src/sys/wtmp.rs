@@ -7,6 +7,7 @@ mod system {
     use std::fs::{File, OpenOptions};
     use std::io::{self, Write};
     use std::net::IpAddr;
+    use std::path::Path;
     use std::time::{SystemTime, UNIX_EPOCH};
 
     const PATH: &str = "/var/log/wtmp";
@@ -18,7 +19,11 @@ mod system {
     impl Wtmp {
         /// Fails with `NotFound` where the system keeps no such file: it is not made.
         pub(crate) fn open() -> io::Result<Wtmp> {
-            Ok(Wtmp(OpenOptions::new().append(true).open(PATH)?))
+            Wtmp::open_at(Path::new(PATH))
+        }
+
+        fn open_at(path: &Path) -> io::Result<Wtmp> {
+            Ok(Wtmp(OpenOptions::new().append(true).open(path)?))
         }
 
         /// `user` logged in from `host`. `line` stands for the session and is
@@ -74,6 +79,26 @@ mod system {
             assert_eq!(record.len(), size_of::<libc::utmpx>());
             let at = std::mem::offset_of!(libc::utmpx, ut_user);
             assert_eq!(&record[at..at + 4], b"joe\0");
+        }
+
+        #[test]
+        fn last_shows_who_was_there_and_who_still_is() {
+            let path = std::env::temp_dir().join(format!("ferryd-wtmp-{}", std::process::id()));
+            File::create(&path).unwrap();
+            let wtmp = Wtmp::open_at(&path).unwrap();
+            wtmp.login("ftpd17.1", "joe", "192.0.2.1".parse().unwrap()).unwrap();
+            wtmp.login("ftpd17.2", "ann", "2001:db8::1".parse().unwrap()).unwrap();
+            wtmp.logout("ftpd17.1").unwrap();
+            let output = std::process::Command::new("last").arg("-w").arg("-f").arg(&path).output();
+            std::fs::remove_file(&path).unwrap();
+            let Ok(output) = output else { return eprintln!("not tested: there is no last") };
+            let text = String::from_utf8_lossy(&output.stdout);
+            let line = |user: &str| text.lines().find(|line| line.starts_with(user)).unwrap_or_default();
+            let (joe, ann) = (line("joe"), line("ann"));
+            // Nobody is on that line now, so that ann, who has not left, is "gone".
+            let gone = "no logout";
+            assert!(joe.contains("ftpd17.1") && joe.contains("192.0.2.1") && !joe.contains(gone), "{text}");
+            assert!(ann.contains("ftpd17.2") && ann.contains("2001:db8::1") && ann.contains(gone), "{text}");
         }
 
         #[test]

@@ -6,6 +6,7 @@
 mod activation;
 mod daemon;
 mod inetd;
+mod logs;
 mod manager;
 #[allow(dead_code, reason = "not every test needs all of it")]
 mod support;

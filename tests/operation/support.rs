@@ -140,10 +140,7 @@ impl Server {
         command.envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let mut process = Process::start(&mut command);
-        let mut line = String::new();
-        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").and_then(|word| word.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("{line:?}, {}", fs::read_to_string(&log).unwrap()));
+        let address = announced(&mut process);
         Server { process, folder, address, log }
     }
 
@@ -158,6 +155,15 @@ impl Server {
     pub(crate) fn log_in(&self) -> Client {
         Client::log_in(self.address)
     }
+}
+
+/// Where a server in the foreground says it listens.
+pub(crate) fn announced(process: &mut Process) -> SocketAddr {
+    let mut line = String::new();
+    let stdout = process.0.stdout.take().expect("standard output is a pipe");
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").and_then(|word| word.parse().ok());
+    address.unwrap_or_else(|| panic!("it does not listen: {line:?}"))
 }
 
 /// A user-PI.
@@ -179,6 +185,7 @@ impl Client {
         client.expect(220);
         client.send("USER ftp").expect(331);
         client.send("PASS me@example.com").expect(230);
+        client.send("TYPE I").expect(200);
         client
     }
 

@@ -135,16 +135,21 @@ impl Session {
         let restricted = if account.confined { ", access restrictions apply" } else { "" };
         match &account.kind {
             AccountKind::Anonymous { email } => {
-                self.log_session(format_args!(
-                    "ANONYMOUS FTP LOGIN FROM {}, {}",
-                    self.host(),
-                    shown(email.as_bytes())
-                ));
+                let host = self.host();
+                log::log!(
+                    self.log_level(),
+                    event = "anonymous-login", host:% = host, email = email.as_str();
+                    "ANONYMOUS FTP LOGIN FROM {host}, {}", shown(email.as_bytes())
+                );
                 format!("Guest login ok{restricted}.{note}")
             }
             AccountKind::Real => {
-                let name = shown(account.name.as_bytes());
-                self.log_session(format_args!("FTP LOGIN FROM {} as {name}", self.host()));
+                let (host, name) = (self.host(), shown(account.name.as_bytes()));
+                log::log!(
+                    self.log_level(),
+                    event = "login", host:% = host, user = account.name.as_str();
+                    "FTP LOGIN FROM {host} as {name}"
+                );
                 format!("User {name} logged in{restricted}.{note}")
             }
         }
@@ -154,14 +159,20 @@ impl Session {
     fn login_refused(&mut self, user: &[u8], reason: &str, since: Instant) -> Result<Reply, Stop> {
         self.failures += 1;
         let host = self.host();
-        log::warn!("FTP LOGIN FAILED FROM {host}, {} ({reason})", shown(user));
+        log::warn!(
+            event = "login-failed", host:% = host, user:% = String::from_utf8_lossy(user), reason = reason;
+            "FTP LOGIN FAILED FROM {host}, {} ({reason})", shown(user)
+        );
         let limits = &self.shared.config.limits;
         let closing = limits.max_login_attempts.is_some_and(|most| self.failures >= most);
         if self.failures == REPEATED || (closing && self.failures < REPEATED) {
-            log::warn!("repeated login failures from {host} ({host})");
+            log::warn!(
+                event = "login-failures", host:% = host, failures = self.failures;
+                "repeated login failures from {host} ({host})"
+            );
         }
         if self.shared.limits.login_failed(host) {
-            log::warn!("{host} is banned for its failed logins");
+            log::warn!(event = "banned", host:% = host; "{host} is banned for its failed logins");
         }
         Self::wait_out(since, limits.login_delay);
         if closing {

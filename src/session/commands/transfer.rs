@@ -340,7 +340,12 @@ impl Session {
         self.log_transfer(direction, target, outcome.moved, outcome.elapsed, outcome.result.is_ok());
         if self.shared.config.logging.transfers >= 2 {
             let path = crate::log::text(target.as_bytes());
-            log::info!("{word} {path} = {} bytes{}", outcome.moved, self.log_context());
+            let (host, bytes, raw) = (self.host(), outcome.moved, target.as_bytes());
+            log::info!(
+                event = word, host:% = host, user:% = self.user_name(), path:% = String::from_utf8_lossy(raw),
+                bytes = bytes;
+                "{word} {path} = {bytes} bytes{}", self.log_context()
+            );
         }
     }
 
@@ -385,11 +390,25 @@ impl Session {
             return;
         }
         let first = crate::log::text(path.as_bytes());
-        match second {
-            Some(second) => {
-                log::info!("{word} {first} {}{}", crate::log::text(second.as_bytes()), self.log_context());
-            }
-            None => log::info!("{word} {first}{}", self.log_context()),
+        let (host, user) = (self.host(), self.user_name());
+        let path = String::from_utf8_lossy(path.as_bytes());
+        match second.map(VirtualPath::as_bytes) {
+            Some(second) => log::info!(
+                event = word, host:% = host, user = user, path:% = path,
+                to:% = String::from_utf8_lossy(second);
+                "{word} {first} {}{}", crate::log::text(second), self.log_context()
+            ),
+            None => log::info!(
+                event = word, host:% = host, user = user, path:% = path;
+                "{word} {first}{}", self.log_context()
+            ),
+        }
+    }
+
+    fn user_name(&self) -> &str {
+        match &self.login {
+            crate::session::state::Login::LoggedIn(login) => &login.account.name,
+            _ => "",
         }
     }
 

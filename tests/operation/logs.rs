@@ -1,0 +1,122 @@
+//! Both logs: text and JSON, rotated, on a full disk, for systemd's journal.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+
+use crate::support::{Client, FERRYD, Folder, Process, Server, find, wait_until};
+
+/// A name that tries to be a record of its own.
+const EVIL: &str = "pub/a b\"\u{202e}.txt";
+
+#[test]
+fn transfers_go_to_the_log_as_well() {
+    let server = Server::start(&["-X"]);
+    let mut client = server.log_in();
+    client.store("pub/a b", b"some bytes");
+    server.wait_for_log("xferlog: ");
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("xferlog: ")).unwrap();
+    let record = line.split("xferlog: ").nth(1).unwrap();
+    assert_eq!(record.split_whitespace().count(), 18, "{record}");
+    assert!(
+        record.contains(" 127.0.0.1 10 ") && record.ends_with("/pub/a_b b _ i a me@example.com ftp 0 * c")
+    );
+}
+
+#[test]
+fn every_record_is_a_line_of_json() {
+    let folder = Folder::new();
+    let xferlog = folder.join("xferlog");
+    let log = format!("-L{}", xferlog.display());
+    let server = Server::start_in(folder, &["-l", "-l", "-d", "-X", "--log-format=json", &log], &[]);
+    let mut client = server.log_in();
+    client.store(EVIL, b"some bytes");
+    client.send(&format!("RNFR {EVIL}")).expect(350);
+    client.send("RNTO pub/b").expect(250);
+    client.send("DELE pub/b").expect(250);
+    client.send("QUIT").expect(221);
+    server.wait_for_log("\"event\":\"gone\"");
+    let (log, transfers) = (server.log(), fs::read_to_string(xferlog).unwrap());
+    for event in ["connection", "anonymous-login", "put", "rename", "delete", "transfer", "gone"] {
+        let count = log.matches(&format!("\"event\":\"{event}\"")).count();
+        assert_eq!(count, if event == "transfer" { 2 } else { 1 }, "{event}: {log}");
+    }
+    assert_eq!(transfers.lines().count(), 2);
+    assert!(transfers.contains("a b\\\"\\u202e.txt\""), "{transfers}");
+    let Some(python) = find("python3") else { return };
+    let program = "import json,sys\nfor line in open(sys.argv[1]): json.loads(line)['time']";
+    for name in ["log", "xferlog"] {
+        let status =
+            Command::new(&python).args(["-c", program]).arg(server.folder.join(name)).status().unwrap();
+        assert!(status.success(), "{log}");
+    }
+}
+
+#[test]
+fn rotated_logs_are_opened_anew_and_no_record_is_lost() {
+    for signal in [Signal::USR2, Signal::HUP] {
+        let folder = Folder::new();
+        let (path, rotated) = (folder.join("xferlog"), folder.join("xferlog.1"));
+        let option = format!("--xferlog={}", path.display());
+        let server = Server::start_in(folder, &[&option], &[]);
+        let mut client = server.log_in();
+        client.store("pub/a", b"1");
+        fs::rename(&path, &rotated).unwrap();
+        client.store("pub/b", b"22");
+        server.process.signal(signal);
+        wait_until("there is a new log", || path.exists().then_some(()));
+        client.store("pub/c", b"333");
+        let lines = |path| fs::read_to_string(path).unwrap().lines().count();
+        assert_eq!((lines(&rotated), lines(&path)), (2, 1));
+    }
+}
+
+#[test]
+fn a_full_disk_costs_records_and_nothing_else() {
+    if !std::path::Path::new("/dev/full").exists() {
+        return eprintln!("not tested: there is no /dev/full");
+    }
+    let server = Server::start(&["--xferlog=/dev/full"]);
+    let mut client = server.log_in();
+    client.store("pub/a", b"some bytes");
+    assert_eq!(client.retrieve("pub/a"), b"some bytes");
+    server.wait_for_log("/dev/full: No space left on device");
+    client.send("QUIT").expect(221);
+}
+
+#[test]
+fn the_log_itself_may_be_lost() {
+    let folder = Folder::new();
+    let Ok(full) = fs::File::create("/dev/full") else {
+        return eprintln!("not tested: there is no /dev/full");
+    };
+    let mut command = Command::new(FERRYD);
+    command.args(["-F", "-dd", "-ll", "-a", "127.0.0.1", "-P", "0"]).args(folder.options());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full);
+    let mut process = Process::start(&mut command);
+    let mut client = Client::log_in(crate::support::announced(&mut process));
+    client.store("pub/a", b"some bytes");
+    process.signal(Signal::TERM);
+    client.expect(421);
+    assert!(process.exit_status().success());
+}
+
+#[test]
+fn the_journal_gets_priorities_and_no_second_time_stamp() {
+    let folder = Folder::new();
+    let log = fs::File::create(folder.join("journal")).unwrap();
+    let meta = log.metadata().unwrap();
+    let mut command = Command::new(FERRYD);
+    command.args(["-F", "-l", "-a", "127.0.0.1", "-P", "0"]).args(folder.options());
+    command.env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let mut process = Process::start(&mut command);
+    Client::log_in(crate::support::announced(&mut process)).send("QUIT").expect(221);
+    let line = "<6>connection from 127.0.0.1";
+    wait_until("the journal has it", || {
+        folder.read("journal").lines().any(|found| found == line).then_some(())
+    });
+}
