@@ -19,7 +19,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const BARE_LF_GRACE: Duration = Duration::from_millis(100);
 
 /// How much is read at a time.
-const READ_SIZE: usize = 4096;
+const READ_SIZE: usize = 1024;
 
 /// The control connection of one client.
 pub(crate) struct ControlConnection {

@@ -19,6 +19,7 @@ use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::telnet::{Line, LineReader};
 use crate::server::limits::Slot;
 use crate::server::{Client, Served, Shared};
+use crate::sys::process;
 use control::{ControlConnection, NoLine};
 use state::{Leftover, Login, Parameters};
 use stop::Stop;
@@ -65,6 +66,8 @@ struct Session {
     login_deadline: Instant,
     /// This thread is no longer root's.
     identity_changed: bool,
+    /// What the login took of the stack was given back.
+    settled: bool,
     /// Files and bytes moved, for STAT and the log.
     totals: Totals,
 }
@@ -98,6 +101,7 @@ impl Session {
             leftover: Leftover::default(),
             failures: 0,
             identity_changed: false,
+            settled: false,
             totals: Totals::default(),
             shared,
         }
@@ -163,6 +167,11 @@ impl Session {
     }
 
     fn read_line(&mut self) -> Result<Line, NoLine> {
+        if !self.settled && matches!(self.login, Login::LoggedIn(_)) {
+            // A login goes deep; most sessions then wait, and there may be thousands of them.
+            process::release_stack();
+            self.settled = true;
+        }
         let idle = Instant::now() + self.parameters.idle_timeout;
         let deadline = match self.login {
             Login::LoggedIn(_) => idle,
