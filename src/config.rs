@@ -20,6 +20,8 @@ pub(crate) struct Config {
     pub data: DataPolicy,
     pub files: FilePolicy,
     pub greeting: Greeting,
+    /// `--deny-commands`: rows of COMMANDS by their verbs, and of SITE_COMMANDS as `SITE CHMOD`.
+    pub denied_commands: Vec<String>,
     /// Directory of ftpusers, ftpchroot, ftpwelcome and motd (`-c`, /etc).
     pub config_dir: PathBuf,
     /// seccomp and landlock for sessions (off with `--no-sandbox`).
@@ -351,6 +353,10 @@ pub(crate) struct FilePolicy {
     pub no_overwrite: bool,
     /// `--hide-ids`: listings say `ftp ftp` for every owner and group.
     pub hide_ids: bool,
+    /// `--hide-files`: patterns of files that no listing shows.
+    pub hide_files: Vec<String>,
+    /// `--deny-files`: patterns of files that cannot be had, made or changed.
+    pub deny_files: Vec<String>,
 }
 
 impl Default for FilePolicy {
@@ -365,6 +371,8 @@ impl Default for FilePolicy {
             no_rename: false,
             no_overwrite: false,
             hide_ids: false,
+            hide_files: Vec::new(),
+            deny_files: Vec::new(),
         }
     }
 }

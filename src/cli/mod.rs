@@ -50,6 +50,7 @@ pub(crate) struct Options {
     pub limits: Limits,
     pub hide_host: bool,
     pub hide_version: bool,
+    pub denied_commands: Vec<String>,
     /// To be logged once there is a log.
     pub warnings: Vec<String>,
 }
@@ -78,6 +79,7 @@ impl Default for Options {
             limits: Limits::default(),
             hide_host: false,
             hide_version: false,
+            denied_commands: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Options;
 use super::values::{
-    ban, facility, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds,
+    ban, commands, facility, glob, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds,
     seconds_or_forever, size,
 };
 use crate::config::{AuthMethod, Chroot, LogFormat, WtmpUse};
@@ -183,8 +183,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("", "no-overwrite", "files that exist stay as they are", set!(files.no_overwrite = true)).of(Files),
     flag("", "delete-aborted", "remove an upload that is cut off", set!(files.delete_aborted = true)).of(Files),
     flag("", "hide-ids", "list ftp as every owner and group", set!(files.hide_ids = true)).of(Files),
-    value("", "hide-files", "GLOB", "files that are not listed", NotAvailableYet).of(Files),
-    value("", "deny-files", "GLOB", "files that cannot be touched", NotAvailableYet).of(Files),
+    value("", "hide-files", "GLOB", "files that are not listed; may be repeated",
+        Set(|options, word| { options.files.hide_files.push(glob(word)?); Ok(()) })).of(Files),
+    value("", "deny-files", "GLOB", "files that cannot be had, made or changed; may be repeated",
+        Set(|options, word| { options.files.deny_files.push(glob(word)?); Ok(()) })).of(Files),
     flag("", "atomic-uploads", "show an upload once it is complete", NotAvailableYet).of(Files),
     value("", "upload-mode", "MODE", "octal mode of uploaded files", NotAvailableYet).of(Files),
 
@@ -252,7 +254,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("q", "no-version", "tell clients no version", set!(hide_version = true)),
     value("", "banner", "FILE", "what is said before the login", NotAvailableYet),
     value("", "motd", "FILE", "what is said after the login", NotAvailableYet),
-    value("", "deny-commands", "LIST", "commands that are not available", NotAvailableYet),
+    value("", "deny-commands", "LIST", "commands that are refused: DELE,SITE CHMOD; may be repeated",
+        Set(|options, word| { options.denied_commands.extend(commands(word)?); Ok(()) })),
     flag("8", "utf8", "accepted: UTF-8 is the default", NOTHING),
     flag("n", "numeric", "accepted: addresses are logged as numbers", NOTHING),
     flag("H", "system-hostname", "accepted: the host name is the system's", NOTHING),

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{Ban, Cidr, PassivePorts};
+use crate::proto::command;
 
 /// A limit of time that is none: as long as a wait in milliseconds can be told
 /// to the system, with room to spare.
@@ -106,6 +107,45 @@ pub(super) fn ports(word: &str) -> Result<PassivePorts, String> {
         (low, high) if low <= high => Ok(PassivePorts::Range(low, high)),
         _ => Err(wrong()),
     }
+}
+
+/// A pattern of file names, or of paths from the root on.
+pub(crate) fn glob(word: &str) -> Result<String, String> {
+    /// Longer than any path that could match.
+    const MAX_LEN: usize = 4096;
+    if word.is_empty() || word.len() > MAX_LEN || word.contains('\0') {
+        return Err(format!("`{word}` is not a pattern of file names"));
+    }
+    if word.split('/').any(|name| name == "..") {
+        return Err(format!("`{word}`: no path has a `..` left in it when it is compared"));
+    }
+    Ok(word.to_owned())
+}
+
+/// `VERB,VERB,SITE VERB`, in upper case. Who denies a verb denies its other name too.
+pub(super) fn commands(word: &str) -> Result<Vec<String>, String> {
+    let mut denied = Vec::new();
+    for name in word.split(',').map(|name| name.trim().to_ascii_uppercase()) {
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let known = match name.strip_prefix("SITE ") {
+            Some(verb) => command::site_spec(verb.as_bytes()).is_some(),
+            None => command::spec(name.as_bytes()).is_some(),
+        };
+        if !known {
+            return Err(format!("`{name}` is not a command (HELP and SITE HELP list them)"));
+        }
+        let first_name = match name.as_str() {
+            "MKD" => Some("XMKD"),
+            "RMD" => Some("XRMD"),
+            "CWD" => Some("XCWD"),
+            "CDUP" => Some("XCUP"),
+            "PWD" => Some("XPWD"),
+            _ => None,
+        };
+        denied.extend(first_name.map(str::to_owned));
+        denied.push(name);
+    }
+    Ok(denied)
 }
 
 /// `N/PERIOD/TIME`; `0` is off.

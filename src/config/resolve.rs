@@ -67,6 +67,7 @@ impl Config {
                 hide_version: options.hide_version,
                 host_name: process::host_name(),
             },
+            denied_commands: options.denied_commands,
             config_dir: options.config_dir,
             sandbox: options.sandbox,
             warnings,

@@ -96,6 +96,10 @@ impl Session {
     fn site(&mut self, command: SiteCommand, line: &[u8]) -> Result<Reply, Stop> {
         let (_, argument) = Argument(line).split_once();
         if let Some(spec) = command::site_spec(argument.split_word().0) {
+            if !self.is_site_enabled(spec.verb) {
+                let text = format!("SITE {} is turned off here.", spec.verb);
+                return Err(refused(ReplyCode::NotImplemented, text));
+            }
             self.allow(spec.needs)?;
         }
         match command {
@@ -135,6 +139,9 @@ impl Session {
     /// Whether the command line leaves a verb turned on: FEAT and HELP ask too.
     pub(super) fn is_enabled(&self, verb: &str) -> bool {
         let (data, files) = (&self.shared.config.data, &self.shared.config.files);
+        if self.shared.config.denied_commands.iter().any(|denied| denied == verb) {
+            return false;
+        }
         match verb {
             "PORT" | "EPRT" | "LPRT" => data.active,
             "PASV" => data.passive,
@@ -143,5 +150,11 @@ impl Session {
             "RNFR" | "RNTO" => !files.no_rename,
             _ => true,
         }
+    }
+
+    /// The same for a verb of SITE.
+    pub(super) fn is_site_enabled(&self, verb: &str) -> bool {
+        let denied = &self.shared.config.denied_commands;
+        !denied.iter().any(|denied| denied.strip_prefix("SITE ") == Some(verb))
     }
 }

@@ -10,7 +10,9 @@ use crate::log::LoginRecord;
 use crate::proto::listing::FactSet;
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
+use crate::proto::reply::ReplyCode;
 use crate::server::limits::UserSlot;
+use crate::session::stop::{Stop, refused};
 use crate::vfs::Vfs;
 
 /// Who the client is. USER and REIN may come at any time, so the states form a loop.
@@ -70,6 +72,14 @@ pub(crate) struct Leftover {
 }
 
 impl LoggedIn {
+    /// 553 for a name that `--deny-files` lets nobody make; `typed` as the client wrote it.
+    pub(crate) fn may_make(&self, path: &VirtualPath, typed: &[u8]) -> Result<(), Stop> {
+        if !self.vfs.is_denied(path) {
+            return Ok(());
+        }
+        Err(refused(ReplyCode::NameNotAllowed, [typed, b": Permission denied."].concat()))
+    }
+
     /// The path as the server's administrator would write it.
     pub(crate) fn real_path(&self, path: &VirtualPath) -> Vec<u8> {
         let root = self.account.root.as_os_str().as_encoded_bytes();

@@ -30,6 +30,7 @@ mod passive_ports;
 mod help;
 mod site;
 
+mod hidden;
 mod read_only;
 
 mod cli;

@@ -15,7 +15,7 @@ use crate::session::state::{LoggedIn, Login, Parameters};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
 use crate::sys::root::Root;
 use crate::sys::{identity, sandbox};
-use crate::vfs::{Vfs, Viewer};
+use crate::vfs::{Filter, Vfs, Viewer};
 
 /// The failed login from which the log says that they repeat.
 const REPEATED: u32 = 5;
@@ -83,7 +83,8 @@ impl Session {
             denied: self.denied_letters(&account.kind),
             hide_ids: config.files.hide_ids,
         };
-        let vfs = Rc::new(Vfs::new(root, viewer));
+        let filter = Filter::new(&config.files.hide_files, &config.files.deny_files);
+        let vfs = Rc::new(Vfs::new(root, viewer).filtered(filter));
         let (cwd, note) =
             match VirtualPath::root().join(&account.start).map(|start| (vfs.enter(&start), start)) {
                 Ok((Ok(()), start)) => (start, ""),

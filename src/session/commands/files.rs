@@ -30,6 +30,7 @@ impl Session {
         let from = from.ok_or_else(|| refused(ReplyCode::BadSequence, "RNFR must come first."))?;
         let login = self.logged_in()?;
         let to = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
+        login.may_make(&to, path)?;
         login.vfs.rename(&from, &to, replace).map_err(|error| io_refusal(path, &error))?;
         self.log_change("rename", &from, Some(&to));
         Ok(Reply::new(ReplyCode::FileActionOkay, "RNTO command successful."))
@@ -59,6 +60,7 @@ impl Session {
             return Err(refused(ReplyCode::FileUnavailable, "Permission denied."));
         }
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.may_make(&target, path)?;
         login.vfs.make_dir(&target, 0o777 & !login.umask).map_err(|error| io_refusal(path, &error))?;
         self.log_change("mkdir", &target, None);
         Ok(Reply::pathname(target.as_bytes(), "directory created."))
@@ -104,6 +106,9 @@ impl Session {
                 Some((time, name)) if time.ends_with(b" ") && !name.is_empty() => {
                     let time = TimeVal::parse(&time[..14]).ok_or_else(|| io_refusal(path, &error))?;
                     self.allow(Access::Modifier)?;
+                    if !self.is_enabled("MFMT") {
+                        return Err(refused(ReplyCode::NotImplemented, "Setting times is turned off here."));
+                    }
                     self.mfmt(time, name)
                 }
                 _ => Err(io_refusal(path, &error)),

@@ -83,6 +83,7 @@ impl Session {
         // What an anonymous client left, the next one must not spoil; ftpd gives the upload a name of its own.
         let guarded = guarded && matches!(login.account.kind, AccountKind::Anonymous { .. });
         let wanted = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.may_make(&wanted, path)?;
         let mode = 0o666 & !login.umask;
         let existing = login.vfs.stat(&wanted).ok();
         let how = match (how, &existing) {
@@ -166,7 +167,8 @@ impl Session {
             port => port,
         };
         let pair = ControlPair { local: self.control.local, peer: self.control.peer };
-        let mut watch = ControlWatch::new(&mut self.control);
+        let answers_stat = self.is_enabled("STAT");
+        let mut watch = ControlWatch::new(&mut self.control, answers_stat);
         match open_data_connection(port, &pair, &self.shared.config.data, opening, &mut watch) {
             Err(error) => end(0, Err(Failure::NotOpened(error))),
             Ok(mut connection) => match run(&mut connection, &mut watch) {
