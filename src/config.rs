@@ -22,7 +22,7 @@ pub(crate) struct Config {
     pub greeting: Greeting,
     /// `--deny-commands`: rows of COMMANDS by their verbs, and of SITE_COMMANDS as `SITE CHMOD`.
     pub denied_commands: Vec<String>,
-    /// Directory of ftpusers, ftpchroot, ftpwelcome and motd (`-c`, /etc).
+    /// Directory of the administrator's files, ferryd-files(5) (`-c`, /etc).
     pub config_dir: PathBuf,
     /// seccomp and landlock for sessions (off with `--no-sandbox`).
     pub sandbox: bool,
@@ -386,6 +386,12 @@ pub(crate) struct Greeting {
     pub hide_version: bool,
     /// This host's name, for the greeting and STAT.
     pub host_name: String,
+    /// `--banner`: shown before the greeting, in place of ftpwelcome.
+    pub banner: Option<PathBuf>,
+    /// `--motd`: shown at the login, in place of ftpmotd.
+    pub motd: Option<PathBuf>,
+    /// `--dirmessage`: the file of a directory that is shown to who enters it.
+    pub dirmessage: Option<String>,
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::sys::accounts::{self, Passwd, Verdict};
 use crate::sys::identity::{Identity, is_root};
 
 use anonymous::Anonymous;
+pub(crate) use policy::read_admin_file;
 use policy::{AdminFile, Jail, Subject, is_plausible_name, jail_of};
 use protocol::{Answer, Request, Secret};
 pub(crate) use verifier::PamSession;
@@ -317,12 +318,21 @@ impl Authenticator {
             return Ok(());
         }
         let shell = if shell.is_empty() { b"/bin/sh" } else { shell };
-        let allowed = AdminFile::read(Path::new("/etc/shells")).map_err(Refusal::unavailable)?.shells();
+        let allowed = self.shells().map_err(Refusal::unavailable)?;
         if allowed.iter().any(|allowed| allowed == shell) {
             Ok(())
         } else {
-            Err(Refusal::denied("login shell not in /etc/shells"))
+            Err(Refusal::denied("login shell not in the file shells"))
         }
+    }
+
+    /// Those of the configuration's directory, or the system's.
+    fn shells(&self) -> Result<Vec<Vec<u8>>, policy::Fault> {
+        let own = AdminFile::read(&self.config_dir.join("shells"))?;
+        if own.exists() {
+            return Ok(own.shells());
+        }
+        Ok(AdminFile::read(Path::new("/etc/shells"))?.shells())
     }
 
     fn jail(&self, subject: &Subject<'_>, home: &Path) -> Result<Option<Jail>, Refusal> {

@@ -62,12 +62,16 @@ impl AdminFile {
     /// # Errors
     /// Any but "does not exist"; what is neither a plain file nor a device like /dev/null.
     pub(super) fn read(path: &Path) -> Result<AdminFile, Fault> {
-        let contents = match read_bounded(path) {
-            Ok(contents) => Some(contents),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Fault { file: path.into(), line: 0, what: error.to_string() }),
-        };
+        let contents = read_admin_file(path).map_err(|error| Fault {
+            file: path.into(),
+            line: 0,
+            what: error.to_string(),
+        })?;
         Ok(AdminFile { path: path.into(), contents })
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.contents.is_some()
     }
 
     /// The login shells that the file allows.
@@ -167,6 +171,15 @@ pub(super) fn is_plausible_name(name: &[u8]) -> Option<&str> {
     let first = name.chars().next()?;
     let fits = |letter: char| letter.is_alphanumeric() || "._-@+\\$".contains(letter);
     ((first.is_alphanumeric() || first == '_') && name.chars().all(fits)).then_some(name)
+}
+
+/// The contents of a file of the administrator's; `None` when it does not exist.
+pub(crate) fn read_admin_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match read_bounded(path) {
+        Ok(contents) => Ok(Some(contents)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {

@@ -85,7 +85,14 @@ fn config(dir: &Path) -> Config {
         },
         files: FilePolicy::default(),
         denied_commands: Vec::new(),
-        greeting: Greeting { hide_host: false, hide_version: false, host_name: "localhost".into() },
+        greeting: Greeting {
+            hide_host: false,
+            hide_version: false,
+            host_name: "localhost".into(),
+            banner: None,
+            motd: None,
+            dirmessage: None,
+        },
         config_dir: dir.into(),
         sandbox: true,
     }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use super::Options;
 use super::values::{
-    ban, commands, facility, glob, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds,
-    seconds_or_forever, size,
+    ban, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds, seconds_or_forever, size,
 };
 use crate::config::{AuthMethod, Chroot, LogFormat, WtmpUse};
 
@@ -125,7 +124,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     value("P", "port", "PORT", "listen on this port: a number, a service, 0 for any free one (ftp)",
         parse!(port, text)).of(Start),
     value("p", "pidfile", "FILE", "write the process id to this file", parse!(pid_file, path)).of(Start),
-    value("c", "config-dir", "DIR", "where ftpusers, ftpchroot, ftpwelcome and motd are (/etc)",
+    value("c", "config-dir", "DIR", "where the files of ferryd-files(5) are (/etc)",
         parse!(config_dir, path_alone)).of(Start),
     flag("", "test-config", "check the options and the files they name, and exit", set!(test_config = true)).of(Start),
     flag("", "no-sandbox", "do not confine sessions by seccomp and landlock", set!(sandbox = false)).of(Start),
@@ -252,8 +251,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("h", "hide-host-info", "tell clients neither host name, version nor system",
         set!(hide_host = true)),
     flag("q", "no-version", "tell clients no version", set!(hide_version = true)),
-    value("", "banner", "FILE", "what is said before the login", NotAvailableYet),
-    value("", "motd", "FILE", "what is said after the login", NotAvailableYet),
+    value("", "banner", "FILE", "what is said before the login (ftpwelcome)", parse!(banner, path)),
+    value("", "motd", "FILE", "what is said after the login (ftpmotd, or motd)", parse!(motd, path)),
+    value("", "dirmessage", "NAME", "say what the file of this name says when its directory is entered",
+        parse!(dirmessage, |word| file_name(word).map(Some))),
     value("", "deny-commands", "LIST", "commands that are refused: DELE,SITE CHMOD; may be repeated",
         Set(|options, word| { options.denied_commands.extend(commands(word)?); Ok(()) })),
     flag("8", "utf8", "accepted: UTF-8 is the default", NOTHING),

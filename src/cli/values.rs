@@ -122,6 +122,14 @@ pub(crate) fn glob(word: &str) -> Result<String, String> {
     Ok(word.to_owned())
 }
 
+/// The name of a file in whatever directory.
+pub(super) fn file_name(word: &str) -> Result<String, String> {
+    if matches!(word, "" | "." | "..") || word.contains('/') {
+        return Err(format!("`{word}` is not the name of a file, such as .message"));
+    }
+    Ok(word.to_owned())
+}
+
 /// `VERB,VERB,SITE VERB`, in upper case. Who denies a verb denies its other name too.
 pub(super) fn commands(word: &str) -> Result<Vec<String>, String> {
     let mut denied = Vec::new();

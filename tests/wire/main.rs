@@ -32,6 +32,7 @@ mod site;
 
 mod hidden;
 mod read_only;
+mod texts;
 
 mod cli;
 mod logs;

@@ -46,6 +46,14 @@ impl Session {
                 return Err(refused(ReplyCode::BadSequence, "Log in with USER first."));
             }
         };
+        if let Some(reply) = self.nologin(ReplyCode::NotLoggedIn) {
+            let (host, name) = (self.host(), shown(&user));
+            log::info!(
+                event = "login-refused", host:% = host, user:% = String::from_utf8_lossy(&user), reason = "nologin";
+                "FTP LOGIN REFUSED FROM {host}, {name} (nologin)"
+            );
+            return Err(reply.into());
+        }
         let since = Instant::now();
         match self.shared.authenticator.log_in(&user, password, self.host()) {
             Ok(account) => self.enter(account),
@@ -70,6 +78,7 @@ impl Session {
             Err(error) if error.kind() == ErrorKind::PermissionDenied && account.identity.is_some() => None,
             other => Some(other.map_err(|error| no_root(&account, &error))?),
         };
+        let motd = self.motd(&account);
         let record = self.shared.logins.record(&account.name, self.host());
         let root = self.become_account(&account, root).map_err(|error| {
             // Half an identity is none: this thread does nothing more for anybody.
@@ -94,7 +103,7 @@ impl Session {
         let umask = config.files.umask;
         self.login =
             Login::LoggedIn(Box::new(LoggedIn { account, vfs, cwd, umask, _record: record, _slot: slot }));
-        Ok(Reply::new(ReplyCode::LoggedIn, text))
+        Ok(self.logged_in_reply(motd, text))
     }
 
     /// The thread is the account from here on. Opens `root` with the account's rights, if it is not open yet.
@@ -198,7 +207,7 @@ impl Session {
         };
         login.vfs.enter(&target).map_err(|error| io_refusal(path.as_deref().unwrap_or(b"~"), &error))?;
         login.cwd = target;
-        Ok(Reply::new(ReplyCode::FileActionOkay, "CWD command successful."))
+        Ok(self.entered("CWD command successful."))
     }
 
     pub(in crate::session) fn cdup(&mut self) -> Result<Reply, Stop> {
@@ -206,7 +215,7 @@ impl Session {
         let parent = login.cwd.parent();
         login.vfs.enter(&parent).map_err(|error| io_refusal(b"..", &error))?;
         login.cwd = parent;
-        Ok(Reply::new(ReplyCode::FileActionOkay, "CDUP command successful."))
+        Ok(self.entered("CDUP command successful."))
     }
 
     /// As if just connected. A thread that has become an account leaves that to a fresh one.
