@@ -131,6 +131,9 @@ pub(crate) struct Limits {
     /// Bytes a second of one session.
     pub rate_download: Option<u64>,
     pub rate_upload: Option<u64>,
+    /// The same of an anonymous session, if it was given; inside, `None` is no limit.
+    pub anonymous_rate_download: Option<Option<u64>>,
+    pub anonymous_rate_upload: Option<Option<u64>>,
     /// Bytes that one upload may bring a file to.
     pub max_file_size: Option<u64>,
     /// Per cent of a file system that uploads leave free.
@@ -154,6 +157,8 @@ impl Default for Limits {
             ban: None,
             rate_download: None,
             rate_upload: None,
+            anonymous_rate_download: None,
+            anonymous_rate_upload: None,
             max_file_size: None,
             min_free_space: None,
             list_files: None,
@@ -375,6 +380,20 @@ impl Default for FilePolicy {
             deny_files: Vec::new(),
         }
     }
+}
+
+/// Bytes in words: `500000`, `64k`, `10M`, `2G`.
+pub(crate) fn bytes(word: &str) -> Option<u64> {
+    let (digits, unit) = word.split_at(word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len()));
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 /// What a client is told of the server.

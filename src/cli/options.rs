@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::Options;
 use super::values::{
-    ban, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds, seconds_or_forever, size,
+    ban, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of, per_cent,
+    ports, seconds, seconds_or_forever, size,
 };
 use crate::config::{AuthMethod, Chroot, LogFormat, WtmpUse};
 
@@ -229,6 +230,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         parse!(limits.rate_download, size)).of(Limits),
     value("", "rate-upload", "RATE", "bytes a second that one client may send (0)",
         parse!(limits.rate_upload, size)).of(Limits),
+    value("", "anonymous-rate-download", "RATE", "the same, of an anonymous client (as of others)",
+        parse!(limits.anonymous_rate_download, |word| size(word).map(Some))).of(Limits),
+    value("", "anonymous-rate-upload", "RATE", "the same, of an anonymous client (as of others)",
+        parse!(limits.anonymous_rate_upload, |word| size(word).map(Some))).of(Limits),
     value("", "max-file-size", "SIZE", "bytes of the largest upload (0)",
         parse!(limits.max_file_size, size)).of(Limits),
     value("", "min-free-space", "N%", "leave this much of the file system free (0)",

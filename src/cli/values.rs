@@ -45,20 +45,7 @@ pub(super) fn seconds_or_forever(word: &str) -> Result<Duration, String> {
 
 /// Bytes, with a suffix for KiB, MiB, GiB or TiB; zero means no limit.
 pub(super) fn size(word: &str) -> Result<Option<u64>, String> {
-    let (digits, unit) = match word.find(|c: char| !c.is_ascii_digit()) {
-        Some(at) => word.split_at(at),
-        None => (word, ""),
-    };
-    let shift = match unit.to_ascii_lowercase().as_str() {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return Err(not_a_size(word)),
-    };
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    match bytes {
+    match crate::config::bytes(word) {
         Some(0) => Ok(None),
         Some(bytes) => Ok(Some(bytes)),
         None => Err(not_a_size(word)),

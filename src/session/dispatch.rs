@@ -122,16 +122,20 @@ impl Session {
         let Login::LoggedIn(login) = &self.login else {
             return Err(refused(ReplyCode::NotLoggedIn, "Please log in with USER and PASS."));
         };
-        let files = &self.shared.config.files;
+        let (files, options) = (&self.shared.config.files, &login.account.options);
         let anonymous = match login.account.kind {
             AccountKind::Anonymous { .. } => self.shared.config.login.anonymous.as_ref(),
             AccountKind::Real => None,
         };
         let denied = match access {
             Access::Anyone | Access::LoggedIn => false,
-            Access::Reader => files.write_only || anonymous.is_some_and(|policy| policy.write_only),
-            Access::Writer => files.read_only,
-            Access::Modifier => files.read_only || anonymous.is_some_and(|policy| !policy.overwrite),
+            Access::Reader => {
+                files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only)
+            }
+            Access::Writer => files.read_only || options.read_only,
+            Access::Modifier => {
+                files.read_only || options.read_only || anonymous.is_some_and(|policy| !policy.overwrite)
+            }
         };
         if denied { Err(refused(ReplyCode::FileUnavailable, "Permission denied.")) } else { Ok(()) }
     }

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::proto::listing::Letters;
 use crate::proto::path::VirtualPath;
-use crate::sys::files::{self, SEARCH};
+use crate::sys::files::{self, Kind, SEARCH};
 use crate::sys::root::Root;
 
 mod facts;
@@ -246,6 +247,39 @@ impl Vfs {
         self.permit(path)?;
         let (dir, name) = self.root.locate(path.relative())?;
         files::set_times_at(dir.as_fd(), &name, accessed, modified)
+    }
+
+    /// Bytes of all plain files beneath the root, as far as the account can see them.
+    /// More files than can be counted in good time come to more than there can be.
+    pub(crate) fn usage(&self) -> io::Result<u64> {
+        const MOST: usize = 5_000_000;
+        let (mut bytes, mut count) = (0u64, 0);
+        let mut buffer = files::DirBuffer::default();
+        let mut pending = vec![VirtualPath::root()];
+        while let Some(path) = pending.pop() {
+            // Not there any more, or not for this account.
+            let Ok(dir) = self.open_dir(path.relative(), OFlags::NOFOLLOW) else { continue };
+            let read = files::read_dir(dir.as_fd(), &mut buffer, |name, kind| {
+                count += 1;
+                if count > MOST {
+                    return ControlFlow::Break(());
+                }
+                if matches!(kind, Kind::Directory) {
+                    pending.extend(path.join(name.to_bytes()));
+                } else if let Ok(stat) = files::stat_at(dir.as_fd(), name) {
+                    if stat.is_dir() {
+                        pending.extend(path.join(name.to_bytes()));
+                    } else if stat.is_file() {
+                        bytes = bytes.saturating_add(stat.size);
+                    }
+                }
+                ControlFlow::Continue(())
+            })?;
+            if read.is_break() {
+                return Ok(u64::MAX);
+            }
+        }
+        Ok(bytes)
     }
 
     /// The space where `path` is, or would be.

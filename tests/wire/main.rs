@@ -33,6 +33,7 @@ mod site;
 mod hidden;
 mod read_only;
 mod texts;
+mod user_options;
 
 mod cli;
 mod logs;

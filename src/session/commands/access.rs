@@ -11,7 +11,7 @@ use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::secret::Password;
 use crate::session::Session;
-use crate::session::state::{LoggedIn, Login, Parameters};
+use crate::session::state::{LoggedIn, Login, Parameters, Rates};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
 use crate::sys::root::Root;
 use crate::sys::{identity, sandbox};
@@ -89,10 +89,13 @@ impl Session {
         let config = &self.shared.config;
         let viewer = Viewer {
             uid: account.identity.as_ref().map_or_else(identity::effective_uid, |identity| identity.uid),
-            denied: self.denied_letters(&account.kind),
+            denied: self.denied_letters(&account),
             hide_ids: config.files.hide_ids,
         };
-        let filter = Filter::new(&config.files.hide_files, &config.files.deny_files);
+        let filter = Filter::new(
+            config.files.hide_files.iter().chain(&account.options.hide),
+            &config.files.deny_files,
+        );
         let vfs = Rc::new(Vfs::new(root, viewer).filtered(filter));
         let (cwd, note) =
             match VirtualPath::root().join(&account.start).map(|start| (vfs.enter(&start), start)) {
@@ -100,9 +103,18 @@ impl Session {
                 _ => (VirtualPath::root(), " Your home directory is not there; you start in /."),
             };
         let text = self.welcome(&account, note);
-        let umask = config.files.umask;
-        self.login =
-            Login::LoggedIn(Box::new(LoggedIn { account, vfs, cwd, umask, _record: record, _slot: slot }));
+        let umask = account.options.umask.unwrap_or(config.files.umask);
+        let rates = Rates::of(&account, &config.limits);
+        self.login = Login::LoggedIn(Box::new(LoggedIn {
+            account,
+            vfs,
+            cwd,
+            umask,
+            rates,
+            tally: None,
+            _record: record,
+            _slot: slot,
+        }));
         Ok(self.logged_in_reply(motd, text))
     }
 
@@ -121,15 +133,18 @@ impl Session {
     }
 
     /// What the command line keeps this login from, as the fact `perm` has it (RFC 3659 section 7.5.5).
-    fn denied_letters(&self, kind: &AccountKind) -> Letters {
-        let files = &self.shared.config.files;
-        let anonymous = match kind {
+    fn denied_letters(&self, account: &Account) -> Letters {
+        let (files, options) = (&self.shared.config.files, &account.options);
+        let anonymous = match account.kind {
             AccountKind::Anonymous { .. } => self.shared.config.login.anonymous.as_ref(),
             AccountKind::Real => None,
         };
         let rules: [(bool, &[u8]); 7] = [
-            (files.read_only, b"acdfmpw"),
-            (files.write_only || anonymous.is_some_and(|policy| policy.write_only), b"r"),
+            (files.read_only || options.read_only, b"acdfmpw"),
+            (
+                files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only),
+                b"r",
+            ),
             (files.no_delete, b"dp"),
             (files.no_rename, b"f"),
             (files.no_overwrite, b"aw"),
