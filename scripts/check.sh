@@ -14,7 +14,7 @@ check cargo fmt --check
 check cargo clippy --all-targets -- -D warnings
 check cargo test
 if command -v mandoc >/dev/null; then
-    check mandoc -T lint -W warning man/*.8
+    check mandoc -T lint -W warning man/*.[58]
 else
     echo "== mandoc is not installed: the manual page is not checked" >&2
 fi

@@ -20,7 +20,9 @@ pub(crate) struct Config {
     pub data: DataPolicy,
     pub files: FilePolicy,
     pub greeting: Greeting,
-    /// Directory of ftpusers, ftpchroot, ftpwelcome and motd (`-c`, /etc).
+    /// `--deny-commands`: rows of COMMANDS by their verbs, and of SITE_COMMANDS as `SITE CHMOD`.
+    pub denied_commands: Vec<String>,
+    /// Directory of the administrator's files, ferryd-files(5) (`-c`, /etc).
     pub config_dir: PathBuf,
     /// seccomp and landlock for sessions (off with `--no-sandbox`).
     pub sandbox: bool,
@@ -129,6 +131,9 @@ pub(crate) struct Limits {
     /// Bytes a second of one session.
     pub rate_download: Option<u64>,
     pub rate_upload: Option<u64>,
+    /// The same of an anonymous session, if it was given; inside, `None` is no limit.
+    pub anonymous_rate_download: Option<Option<u64>>,
+    pub anonymous_rate_upload: Option<Option<u64>>,
     /// Bytes that one upload may bring a file to.
     pub max_file_size: Option<u64>,
     /// Per cent of a file system that uploads leave free.
@@ -152,6 +157,8 @@ impl Default for Limits {
             ban: None,
             rate_download: None,
             rate_upload: None,
+            anonymous_rate_download: None,
+            anonymous_rate_upload: None,
             max_file_size: None,
             min_free_space: None,
             list_files: None,
@@ -351,6 +358,10 @@ pub(crate) struct FilePolicy {
     pub no_overwrite: bool,
     /// `--hide-ids`: listings say `ftp ftp` for every owner and group.
     pub hide_ids: bool,
+    /// `--hide-files`: patterns of files that no listing shows.
+    pub hide_files: Vec<String>,
+    /// `--deny-files`: patterns of files that cannot be had, made or changed.
+    pub deny_files: Vec<String>,
 }
 
 impl Default for FilePolicy {
@@ -365,8 +376,24 @@ impl Default for FilePolicy {
             no_rename: false,
             no_overwrite: false,
             hide_ids: false,
+            hide_files: Vec::new(),
+            deny_files: Vec::new(),
         }
     }
+}
+
+/// Bytes in words: `500000`, `64k`, `10M`, `2G`.
+pub(crate) fn bytes(word: &str) -> Option<u64> {
+    let (digits, unit) = word.split_at(word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len()));
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 /// What a client is told of the server.
@@ -378,6 +405,12 @@ pub(crate) struct Greeting {
     pub hide_version: bool,
     /// This host's name, for the greeting and STAT.
     pub host_name: String,
+    /// `--banner`: shown before the greeting, in place of ftpwelcome.
+    pub banner: Option<PathBuf>,
+    /// `--motd`: shown at the login, in place of ftpmotd.
+    pub motd: Option<PathBuf>,
+    /// `--dirmessage`: the file of a directory that is shown to who enters it.
+    pub dirmessage: Option<String>,
 }
 
 #[cfg(test)]

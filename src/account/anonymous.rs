@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::policy::{AdminFile, Jail, Subject};
-use super::{Account, AccountKind, Refusal, absolute, identity_of, named};
+use super::policy::{self, AdminFile, Jail, Listed, Subject};
+use super::{Account, AccountKind, Refusal, UserOptions, absolute, identity_of, named};
 use crate::config::AnonymousPolicy;
 use crate::sys::identity::{Identity, is_root};
 
@@ -51,11 +51,14 @@ impl Anonymous {
             names: &[b"ftp", b"anonymous"],
             groups: self.identity.as_ref().map_or(&[][..], |identity| &identity.groups),
         };
-        let listed =
-            AdminFile::read(ftpusers).and_then(|file| Ok(file.find(&subject)?.map(|(line, _)| line)));
-        if let Some(line) = listed.map_err(Refusal::unavailable)? {
-            return Err(Refusal::denied(format!("listed in {}:{line}", ftpusers.display())));
-        }
+        let listed = AdminFile::read(ftpusers).and_then(|file| policy::listed(&file, &subject));
+        let options = match listed.map_err(Refusal::unavailable)? {
+            Listed::Not => UserOptions::default(),
+            Listed::Allowed(_, options) => options,
+            Listed::Denied(line) => {
+                return Err(Refusal::denied(format!("listed in {}:{line}", ftpusers.display())));
+            }
+        };
         Ok(Account {
             name: "ftp".into(),
             kind: AccountKind::Anonymous { email: shown(email) },
@@ -63,6 +66,7 @@ impl Anonymous {
             root: self.jail.root.clone(),
             confined: true,
             start: self.jail.start.clone(),
+            options,
             session: None,
         })
     }

@@ -18,13 +18,16 @@ use crate::sys::accounts::{self, Passwd, Verdict};
 use crate::sys::identity::{Identity, is_root};
 
 use anonymous::Anonymous;
-use policy::{AdminFile, Jail, Subject, is_plausible_name, jail_of};
+pub(crate) use options::UserOptions;
+pub(crate) use policy::read_admin_file;
+use policy::{AdminFile, Jail, Listed, Subject, is_plausible_name, jail_of};
 use protocol::{Answer, Request, Secret};
 pub(crate) use verifier::PamSession;
 use verifier::Verifier;
 
 mod anonymous;
 pub(crate) mod helper;
+mod options;
 mod policy;
 mod protocol;
 mod user_file;
@@ -55,6 +58,8 @@ pub(crate) struct Account {
     pub confined: bool,
     /// The first working directory, as a path in the client's tree. It need not exist.
     pub start: Vec<u8>,
+    /// What ftpusers and ftpchroot say of it besides.
+    pub options: UserOptions,
     /// Held until the session ends, if `--pam-session` opened one.
     pub session: Option<PamSession>,
 }
@@ -234,7 +239,7 @@ impl Authenticator {
     }
 
     fn own_candidate(&self, entry: user_file::Entry) -> Result<Candidate, Refusal> {
-        self.refuse_listed(&Subject { names: &[entry.name.as_bytes()], groups: &[] })?;
+        let options = self.listed(&Subject { names: &[entry.name.as_bytes()], groups: &[] })?;
         let identity = match entry.account {
             _ if !is_root() => None,
             Some(account) => {
@@ -260,6 +265,7 @@ impl Authenticator {
             root: entry.jail.root,
             confined: true,
             start: entry.jail.start,
+            options,
             session: None,
         };
         Ok(Candidate { account, proof: Proof::Hash(entry.hash) })
@@ -274,10 +280,14 @@ impl Authenticator {
         let names = [name.as_bytes(), known_as.as_bytes()];
         let subject = Subject { names: &names, groups: &identity.groups };
 
-        self.refuse_listed(&subject)?;
+        let options = self.listed(&subject)?;
         self.refuse_by_number(passwd.uid)?;
         self.refuse_shell(&passwd.shell)?;
-        let jail = self.jail(&subject, &passwd.home)?;
+        let (jail, more) = self.jail(&subject, &passwd.home)?;
+        let options = options.and(more);
+        if options.quota.is_some() && jail.is_none() {
+            return Err(Refusal::unavailable("quota= is for accounts that ftpchroot keeps in a directory"));
+        }
         let account = Account {
             name: known_as.to_owned(),
             kind: AccountKind::Real,
@@ -285,18 +295,21 @@ impl Authenticator {
             start: jail.as_ref().map_or_else(|| start_in(&passwd.home), |jail| jail.start.clone()),
             root: jail.map_or_else(|| PathBuf::from("/"), |jail| jail.root),
             identity: is_root().then_some(identity),
+            options,
             session: None,
         };
         let proof = Proof::System(accounts::c_name(known_as.as_bytes()).unwrap_or(c_name));
         Ok(Candidate { account, proof })
     }
 
-    fn refuse_listed(&self, subject: &Subject<'_>) -> Result<(), Refusal> {
+    /// What ftpusers says of somebody whom it does not keep out.
+    fn listed(&self, subject: &Subject<'_>) -> Result<UserOptions, Refusal> {
         let path = self.ftpusers();
-        let file = AdminFile::read(&path).map_err(Refusal::unavailable)?;
-        match file.find(subject).map_err(Refusal::unavailable)? {
-            Some((line, _)) => Err(Refusal::denied(format!("listed in {}:{line}", path.display()))),
-            None => Ok(()),
+        match policy::listed(&AdminFile::read(&path).map_err(Refusal::unavailable)?, subject) {
+            Ok(Listed::Not) => Ok(UserOptions::default()),
+            Ok(Listed::Allowed(_, options)) => Ok(options),
+            Ok(Listed::Denied(line)) => Err(Refusal::denied(format!("listed in {}:{line}", path.display()))),
+            Err(fault) => Err(Refusal::unavailable(fault)),
         }
     }
 
@@ -317,25 +330,35 @@ impl Authenticator {
             return Ok(());
         }
         let shell = if shell.is_empty() { b"/bin/sh" } else { shell };
-        let allowed = AdminFile::read(Path::new("/etc/shells")).map_err(Refusal::unavailable)?.shells();
+        let allowed = self.shells().map_err(Refusal::unavailable)?;
         if allowed.iter().any(|allowed| allowed == shell) {
             Ok(())
         } else {
-            Err(Refusal::denied("login shell not in /etc/shells"))
+            Err(Refusal::denied("login shell not in the file shells"))
         }
     }
 
-    fn jail(&self, subject: &Subject<'_>, home: &Path) -> Result<Option<Jail>, Refusal> {
+    /// Those of the configuration's directory, or the system's.
+    fn shells(&self) -> Result<Vec<Vec<u8>>, policy::Fault> {
+        let own = AdminFile::read(&self.config_dir.join("shells"))?;
+        if own.exists() {
+            return Ok(own.shells());
+        }
+        Ok(AdminFile::read(Path::new("/etc/shells"))?.shells())
+    }
+
+    fn jail(&self, subject: &Subject<'_>, home: &Path) -> Result<(Option<Jail>, UserOptions), Refusal> {
         match self.login.chroot {
-            Chroot::None => Ok(None),
-            Chroot::All => {
-                let jail = Jail::in_dir(home);
-                jail.map(Some).ok_or_else(|| Refusal::denied("no home directory to be kept in"))
-            }
+            Chroot::None => Ok((None, UserOptions::default())),
+            Chroot::All => match Jail::in_dir(home) {
+                Some(jail) => Ok((Some(jail), UserOptions::default())),
+                None => Err(Refusal::denied("no home directory to be kept in")),
+            },
             Chroot::File => {
                 let file =
                     AdminFile::read(&self.config_dir.join("ftpchroot")).map_err(Refusal::unavailable)?;
-                jail_of(&file, subject, home).map_err(Refusal::unavailable)
+                let found = jail_of(&file, subject, home).map_err(Refusal::unavailable)?;
+                Ok(found.map_or_else(Default::default, |(_, jail, options)| (Some(jail), options)))
             }
         }
     }

@@ -19,6 +19,7 @@ use std::{fmt, str};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::options::UserOptions;
 use crate::sys::accounts;
 
 /// The most that is read of a file.
@@ -62,12 +63,16 @@ impl AdminFile {
     /// # Errors
     /// Any but "does not exist"; what is neither a plain file nor a device like /dev/null.
     pub(super) fn read(path: &Path) -> Result<AdminFile, Fault> {
-        let contents = match read_bounded(path) {
-            Ok(contents) => Some(contents),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Fault { file: path.into(), line: 0, what: error.to_string() }),
-        };
+        let contents = read_admin_file(path).map_err(|error| Fault {
+            file: path.into(),
+            line: 0,
+            what: error.to_string(),
+        })?;
         Ok(AdminFile { path: path.into(), contents })
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.contents.is_some()
     }
 
     /// The login shells that the file allows.
@@ -127,17 +132,54 @@ impl AdminFile {
     }
 }
 
-/// Where ftpchroot, read into `file`, keeps `subject`; `None` if it does not.
+/// What ftpusers, read into a file, says of somebody.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Listed {
+    Not,
+    /// On that line.
+    Denied(usize),
+    /// The word `allow` follows the name, as in tnftpd's ftpusers.
+    Allowed(usize, UserOptions),
+}
+
+/// # Errors
+/// The file could not be understood.
+pub(super) fn listed(file: &AdminFile, subject: &Subject<'_>) -> Result<Listed, Fault> {
+    let Some((line, rest)) = file.find(subject)? else { return Ok(Listed::Not) };
+    let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+    let (word, rest) = rest.split_at(end);
+    // Whatever else follows the name, older ftpds take no notice of it: the line keeps out.
+    if word != b"allow" {
+        return Ok(Listed::Denied(line));
+    }
+    match UserOptions::split_off(rest) {
+        Ok((b"", options)) => Ok(Listed::Allowed(line, options)),
+        Ok(_) => {
+            Err(file.fault(line, "only options may follow `allow`: ro, wo, rate=, umask=, quota=, hide="))
+        }
+        Err(reason) => Err(file.fault(line, &reason)),
+    }
+}
+
+/// Where ftpchroot, read into `file`, keeps `subject`, and by which line; `None` if it does not.
 ///
 /// # Errors
 /// The file could not be understood.
-pub(super) fn jail_of(file: &AdminFile, subject: &Subject<'_>, home: &Path) -> Result<Option<Jail>, Fault> {
-    let Some((line, dir)) = file.find(subject)? else { return Ok(None) };
+pub(super) fn jail_of(
+    file: &AdminFile,
+    subject: &Subject<'_>,
+    home: &Path,
+) -> Result<Option<(usize, Jail, UserOptions)>, Fault> {
+    let Some((line, rest)) = file.find(subject)? else { return Ok(None) };
+    let (dir, options) = UserOptions::split_off(rest).map_err(|reason| file.fault(line, &reason))?;
     let dir = match dir {
         b"" => home.to_owned(),
         dir => home.join(OsStr::from_bytes(dir)), // An absolute one stays as it is.
     };
-    Jail::in_dir(&dir).map(Some).ok_or_else(|| file.fault(line, "not a directory to be kept in"))
+    match Jail::in_dir(&dir) {
+        Some(jail) => Ok(Some((line, jail, options))),
+        None => Err(file.fault(line, "not a directory to be kept in")),
+    }
 }
 
 impl Jail {
@@ -167,6 +209,15 @@ pub(super) fn is_plausible_name(name: &[u8]) -> Option<&str> {
     let first = name.chars().next()?;
     let fits = |letter: char| letter.is_alphanumeric() || "._-@+\\$".contains(letter);
     ((first.is_alphanumeric() || first == '_') && name.chars().all(fits)).then_some(name)
+}
+
+/// The contents of a file of the administrator's; `None` when it does not exist.
+pub(crate) fn read_admin_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match read_bounded(path) {
+        Ok(contents) => Ok(Some(contents)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
@@ -274,7 +325,7 @@ mod tests {
         let jail = |name: &str| {
             let subject = Subject { names: &[name.as_bytes()], groups: &[] };
             jail_of(&jails, &subject, Path::new("/home/x")).map(|jail| {
-                jail.map(|jail| {
+                jail.map(|(_, jail, _)| {
                     (jail.root.to_str().unwrap().to_owned(), String::from_utf8(jail.start).unwrap())
                 })
             })
@@ -287,6 +338,21 @@ mod tests {
         assert_eq!(jail("emil").unwrap_err().line, 5);
         assert_eq!(jail("fred").unwrap(), kept("/home/x/a b", "/"));
         assert_eq!(jail("gert").unwrap(), None);
+    }
+
+    #[test]
+    fn ftpusers_keeps_out_but_for_those_it_allows() {
+        let users = file(
+            b"anne\nbert allow ro rate=1k\ncarl denied for now\ndora allow for now\nemil allowed\n@ allow\n",
+        );
+        let listed = |name: &str| listed(&users, &Subject { names: &[name.as_bytes()], groups: &[] });
+        assert_eq!(listed("anne").unwrap(), Listed::Denied(1));
+        let options = UserOptions { read_only: true, rate: Some(1024), ..UserOptions::default() };
+        assert_eq!(listed("bert").unwrap(), Listed::Allowed(2, options));
+        assert_eq!(listed("carl").unwrap(), Listed::Denied(3));
+        assert_eq!(listed("dora").unwrap_err().line, 4);
+        assert_eq!(listed("emil").unwrap(), Listed::Denied(5));
+        assert_eq!(listed("fred").unwrap(), Listed::Allowed(6, UserOptions::default()));
     }
 
     #[test]

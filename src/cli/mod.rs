@@ -50,6 +50,10 @@ pub(crate) struct Options {
     pub limits: Limits,
     pub hide_host: bool,
     pub hide_version: bool,
+    pub banner: Option<PathBuf>,
+    pub motd: Option<PathBuf>,
+    pub dirmessage: Option<String>,
+    pub denied_commands: Vec<String>,
     /// To be logged once there is a log.
     pub warnings: Vec<String>,
 }
@@ -78,6 +82,10 @@ impl Default for Options {
             limits: Limits::default(),
             hide_host: false,
             hide_version: false,
+            banner: None,
+            motd: None,
+            dirmessage: None,
+            denied_commands: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::Options;
 use super::values::{
-    ban, facility, limit, list_limit, network, number, octal, one_of, per_cent, ports, seconds,
-    seconds_or_forever, size,
+    ban, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of, per_cent,
+    ports, seconds, seconds_or_forever, size,
 };
 use crate::config::{AuthMethod, Chroot, LogFormat, WtmpUse};
 
@@ -125,7 +125,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     value("P", "port", "PORT", "listen on this port: a number, a service, 0 for any free one (ftp)",
         parse!(port, text)).of(Start),
     value("p", "pidfile", "FILE", "write the process id to this file", parse!(pid_file, path)).of(Start),
-    value("c", "config-dir", "DIR", "where ftpusers, ftpchroot, ftpwelcome and motd are (/etc)",
+    value("c", "config-dir", "DIR", "where the files of ferryd-files(5) are (/etc)",
         parse!(config_dir, path_alone)).of(Start),
     flag("", "test-config", "check the options and the files they name, and exit", set!(test_config = true)).of(Start),
     flag("", "no-sandbox", "do not confine sessions by seccomp and landlock", set!(sandbox = false)).of(Start),
@@ -183,8 +183,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("", "no-overwrite", "files that exist stay as they are", set!(files.no_overwrite = true)).of(Files),
     flag("", "delete-aborted", "remove an upload that is cut off", set!(files.delete_aborted = true)).of(Files),
     flag("", "hide-ids", "list ftp as every owner and group", set!(files.hide_ids = true)).of(Files),
-    value("", "hide-files", "GLOB", "files that are not listed", NotAvailableYet).of(Files),
-    value("", "deny-files", "GLOB", "files that cannot be touched", NotAvailableYet).of(Files),
+    value("", "hide-files", "GLOB", "files that are not listed; may be repeated",
+        Set(|options, word| { options.files.hide_files.push(glob(word)?); Ok(()) })).of(Files),
+    value("", "deny-files", "GLOB", "files that cannot be had, made or changed; may be repeated",
+        Set(|options, word| { options.files.deny_files.push(glob(word)?); Ok(()) })).of(Files),
     flag("", "atomic-uploads", "show an upload once it is complete", NotAvailableYet).of(Files),
     value("", "upload-mode", "MODE", "octal mode of uploaded files", NotAvailableYet).of(Files),
 
@@ -228,6 +230,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         parse!(limits.rate_download, size)).of(Limits),
     value("", "rate-upload", "RATE", "bytes a second that one client may send (0)",
         parse!(limits.rate_upload, size)).of(Limits),
+    value("", "anonymous-rate-download", "RATE", "the same, of an anonymous client (as of others)",
+        parse!(limits.anonymous_rate_download, |word| size(word).map(Some))).of(Limits),
+    value("", "anonymous-rate-upload", "RATE", "the same, of an anonymous client (as of others)",
+        parse!(limits.anonymous_rate_upload, |word| size(word).map(Some))).of(Limits),
     value("", "max-file-size", "SIZE", "bytes of the largest upload (0)",
         parse!(limits.max_file_size, size)).of(Limits),
     value("", "min-free-space", "N%", "leave this much of the file system free (0)",
@@ -250,9 +256,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("h", "hide-host-info", "tell clients neither host name, version nor system",
         set!(hide_host = true)),
     flag("q", "no-version", "tell clients no version", set!(hide_version = true)),
-    value("", "banner", "FILE", "what is said before the login", NotAvailableYet),
-    value("", "motd", "FILE", "what is said after the login", NotAvailableYet),
-    value("", "deny-commands", "LIST", "commands that are not available", NotAvailableYet),
+    value("", "banner", "FILE", "what is said before the login (ftpwelcome)", parse!(banner, path)),
+    value("", "motd", "FILE", "what is said after the login (ftpmotd, or motd)", parse!(motd, path)),
+    value("", "dirmessage", "NAME", "say what the file of this name says when its directory is entered",
+        parse!(dirmessage, |word| file_name(word).map(Some))),
+    value("", "deny-commands", "LIST", "commands that are refused: DELE,SITE CHMOD; may be repeated",
+        Set(|options, word| { options.denied_commands.extend(commands(word)?); Ok(()) })),
     flag("8", "utf8", "accepted: UTF-8 is the default", NOTHING),
     flag("n", "numeric", "accepted: addresses are logged as numbers", NOTHING),
     flag("H", "system-hostname", "accepted: the host name is the system's", NOTHING),

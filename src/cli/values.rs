@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{Ban, Cidr, PassivePorts};
+use crate::proto::command;
 
 /// A limit of time that is none: as long as a wait in milliseconds can be told
 /// to the system, with room to spare.
@@ -44,20 +45,7 @@ pub(super) fn seconds_or_forever(word: &str) -> Result<Duration, String> {
 
 /// Bytes, with a suffix for KiB, MiB, GiB or TiB; zero means no limit.
 pub(super) fn size(word: &str) -> Result<Option<u64>, String> {
-    let (digits, unit) = match word.find(|c: char| !c.is_ascii_digit()) {
-        Some(at) => word.split_at(at),
-        None => (word, ""),
-    };
-    let shift = match unit.to_ascii_lowercase().as_str() {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return Err(not_a_size(word)),
-    };
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    match bytes {
+    match crate::config::bytes(word) {
         Some(0) => Ok(None),
         Some(bytes) => Ok(Some(bytes)),
         None => Err(not_a_size(word)),
@@ -106,6 +94,53 @@ pub(super) fn ports(word: &str) -> Result<PassivePorts, String> {
         (low, high) if low <= high => Ok(PassivePorts::Range(low, high)),
         _ => Err(wrong()),
     }
+}
+
+/// A pattern of file names, or of paths from the root on.
+pub(crate) fn glob(word: &str) -> Result<String, String> {
+    /// Longer than any path that could match.
+    const MAX_LEN: usize = 4096;
+    if word.is_empty() || word.len() > MAX_LEN || word.contains('\0') {
+        return Err(format!("`{word}` is not a pattern of file names"));
+    }
+    if word.split('/').any(|name| name == "..") {
+        return Err(format!("`{word}`: no path has a `..` left in it when it is compared"));
+    }
+    Ok(word.to_owned())
+}
+
+/// The name of a file in whatever directory.
+pub(super) fn file_name(word: &str) -> Result<String, String> {
+    if matches!(word, "" | "." | "..") || word.contains('/') {
+        return Err(format!("`{word}` is not the name of a file, such as .message"));
+    }
+    Ok(word.to_owned())
+}
+
+/// `VERB,VERB,SITE VERB`, in upper case. Who denies a verb denies its other name too.
+pub(super) fn commands(word: &str) -> Result<Vec<String>, String> {
+    let mut denied = Vec::new();
+    for name in word.split(',').map(|name| name.trim().to_ascii_uppercase()) {
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let known = match name.strip_prefix("SITE ") {
+            Some(verb) => command::site_spec(verb.as_bytes()).is_some(),
+            None => command::spec(name.as_bytes()).is_some(),
+        };
+        if !known {
+            return Err(format!("`{name}` is not a command (HELP and SITE HELP list them)"));
+        }
+        let first_name = match name.as_str() {
+            "MKD" => Some("XMKD"),
+            "RMD" => Some("XRMD"),
+            "CWD" => Some("XCWD"),
+            "CDUP" => Some("XCUP"),
+            "PWD" => Some("XPWD"),
+            _ => None,
+        };
+        denied.extend(first_name.map(str::to_owned));
+        denied.push(name);
+    }
+    Ok(denied)
 }
 
 /// `N/PERIOD/TIME`; `0` is off.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 
 use super::{
     AnonymousPolicy, Config, DataPolicy, Greeting, Limits, Listen, LoginPolicy, PassivePorts, Start,
@@ -51,6 +52,8 @@ impl Config {
         }
         let mut data = options.data.clone();
         keep(data_policy(&options, &limits).map(|found| data = found));
+        keep(is_readable("--banner", options.banner.as_deref()));
+        keep(is_readable("--motd", options.motd.as_deref()));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -66,11 +69,25 @@ impl Config {
                 hide_host: options.hide_host,
                 hide_version: options.hide_version,
                 host_name: process::host_name(),
+                banner: options.banner,
+                motd: options.motd,
+                dirmessage: options.dirmessage,
             },
+            denied_commands: options.denied_commands,
             config_dir: options.config_dir,
             sandbox: options.sandbox,
             warnings,
         })
+    }
+}
+
+/// What was named must be there; it is read anew each time it is shown.
+fn is_readable(option: &'static str, file: Option<&Path>) -> Result<(), Problem> {
+    let Some(path) = file else { return Ok(()) };
+    match fs::File::open(path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_dir() => problem(option, format!("{}: a directory", path.display())),
+        Ok(_) => Ok(()),
+        Err(err) => problem(option, format!("{}: {err}", path.display())),
     }
 }
 

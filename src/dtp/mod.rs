@@ -8,6 +8,7 @@
 mod flow;
 mod ports;
 mod restart;
+mod tally;
 mod transfer;
 
 use std::io;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 pub(crate) use flow::{Progress, Verdict, Watch};
 pub(crate) use ports::{PortAllocator, PortLease};
 pub(crate) use restart::{ascii_file_offset, ascii_file_size};
+pub(crate) use tally::{Quota, Tally};
 pub(crate) use transfer::{
     Outgoing, Source, Target, TransferError, TransferFailure, TransferLimits, receive, send,
 };

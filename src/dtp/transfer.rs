@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::DataConnection;
 use super::flow::{Flow, Watch};
+use super::tally::Quota;
 use crate::proto::codec::{Inbound, Outbound};
 use crate::sys::sockets::{self, PollFlags, SplicePipe};
 
@@ -60,6 +61,8 @@ pub(crate) struct Target<'a> {
     pub file: &'a File,
     /// For APPE the size of the file.
     pub offset: u64,
+    /// What the file may grow by.
+    pub quota: Option<Quota<'a>>,
 }
 
 /// Why a transfer ended before its time.
@@ -280,6 +283,10 @@ struct Store<'a> {
     min_free: Option<u8>,
     /// Bytes until free space is looked at.
     unchecked: u64,
+    quota: Option<Quota<'a>>,
+    /// Where the next byte goes, and the size of the file as far as the quota has counted it.
+    at: u64,
+    counted: u64,
 }
 
 impl<'a> Store<'a> {
@@ -289,6 +296,9 @@ impl<'a> Store<'a> {
             room: limits.max_size.map(|size| size.saturating_sub(target.offset)),
             min_free: limits.min_free,
             unchecked: 0,
+            quota: target.quota,
+            at: target.offset,
+            counted: target.file.metadata().map_or(0, |metadata| metadata.len()),
         }
     }
 
@@ -310,6 +320,13 @@ impl<'a> Store<'a> {
                 self.check_space(per_cent)?;
             }
             self.unchecked = self.unchecked.saturating_sub(count);
+        }
+        self.at = self.at.saturating_add(count);
+        if let Some(quota) = self.quota.filter(|_| self.at > self.counted) {
+            if !quota.take(self.at - self.counted) {
+                return Err(TransferError::OverQuota);
+            }
+            self.counted = self.at;
         }
         Ok(())
     }
@@ -378,6 +395,7 @@ impl<'a> Store<'a> {
         if let Some(room) = &mut self.room {
             *room += count;
         }
+        self.at -= count;
     }
 }
 

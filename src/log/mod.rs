@@ -24,7 +24,7 @@ use crate::sys::process;
 
 pub(crate) use escape::{text, word};
 pub(crate) use logins::{LoginRecord, Logins};
-pub(crate) use transfers::{Direction, Transfer, TransferLog, User};
+pub(crate) use transfers::{Direction, Transfer, TransferLog, User, ctime};
 
 /// The name in syslog of every ftpd, which log filters look for.
 const IDENT: &str = "ftpd";

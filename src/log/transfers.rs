@@ -185,7 +185,7 @@ fn statfile_line(now: &DateTime, transfer: &Transfer<'_>, ident: &[u8]) -> Vec<u
 }
 
 /// `Sat Nov 21 08:18:17 2026`, as ctime(3) writes it.
-fn ctime(time: &DateTime) -> String {
+pub(crate) fn ctime(time: &DateTime) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     format!(
         "{} {} {:>2} {:02}:{:02}:{:02} {}",

@@ -109,6 +109,22 @@ impl Reply {
         Reply { code, lines }
     }
 
+    /// `lines`, each with the code and a hyphen in front as ftpd has them, then `last`.
+    pub(crate) fn after_lines<L: AsRef<[u8]>>(
+        code: ReplyCode,
+        lines: impl IntoIterator<Item = L>,
+        last: impl AsRef<[u8]>,
+    ) -> Reply {
+        let mut whole: Vec<Vec<u8>> = Vec::new();
+        for line in lines {
+            // The first line gets its code when it is sent.
+            let code = if whole.is_empty() { String::new() } else { format!("{}-", code as u16) };
+            whole.push([code.as_bytes(), line.as_ref()].concat());
+        }
+        whole.push(last.as_ref().to_vec());
+        Reply { code, lines: whole }
+    }
+
     /// 257's form: `path` in quotation marks, those inside it doubled, then `text`.
     /// RFC 959 appendix II.
     pub(crate) fn pathname(path: &[u8], text: &str) -> Reply {
@@ -184,6 +200,16 @@ mod tests {
     fn the_code_and_a_space_stand_on_the_last_line_alone() {
         let reply = Reply::with_lines(ReplyCode::SystemStatus, "Status", ["211 not the end", "x"], "End");
         assert_eq!(reply.to_wire(), b"211-Status\r\n 211 not the end\r\n x\r\n211 End\r\n");
+    }
+
+    #[test]
+    fn a_text_in_front_of_a_reply_cannot_end_it() {
+        let reply = Reply::after_lines(ReplyCode::ServiceReady, ["one", "220 two", ""], "Ready.");
+        assert_eq!(reply.to_wire(), b"220-one\r\n220-220 two\r\n220-\r\n220 Ready.\r\n");
+        assert_eq!(
+            Reply::after_lines(ReplyCode::ServiceReady, [""; 0], "Ready.").to_wire(),
+            b"220 Ready.\r\n"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub(crate) mod limits;
 mod listener;
 mod pool;
 mod process;
+pub(crate) mod quotas;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub authenticator: Authenticator,
     pub ports: Arc<PortAllocator>,
     pub limits: Arc<Admission>,
+    pub quotas: quotas::Quotas,
     pub log: TransferLog,
     pub logins: Arc<Logins>,
     pub shutdown: Broadcast,
@@ -78,6 +80,7 @@ impl Shared {
             authenticator: Authenticator::start(&config).map_err(because("password helpers"))?,
             ports: PortAllocator::new(config.data.passive_ports),
             limits: Admission::new(&config.limits),
+            quotas: quotas::Quotas::default(),
             log: TransferLog::open(&config.logging, statistics)?,
             logins: Logins::open(config.logging.wtmp)?,
             shutdown: Broadcast::new()?,

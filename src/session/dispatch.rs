@@ -96,6 +96,10 @@ impl Session {
     fn site(&mut self, command: SiteCommand, line: &[u8]) -> Result<Reply, Stop> {
         let (_, argument) = Argument(line).split_once();
         if let Some(spec) = command::site_spec(argument.split_word().0) {
+            if !self.is_site_enabled(spec.verb) {
+                let text = format!("SITE {} is turned off here.", spec.verb);
+                return Err(refused(ReplyCode::NotImplemented, text));
+            }
             self.allow(spec.needs)?;
         }
         match command {
@@ -118,16 +122,20 @@ impl Session {
         let Login::LoggedIn(login) = &self.login else {
             return Err(refused(ReplyCode::NotLoggedIn, "Please log in with USER and PASS."));
         };
-        let files = &self.shared.config.files;
+        let (files, options) = (&self.shared.config.files, &login.account.options);
         let anonymous = match login.account.kind {
             AccountKind::Anonymous { .. } => self.shared.config.login.anonymous.as_ref(),
             AccountKind::Real => None,
         };
         let denied = match access {
             Access::Anyone | Access::LoggedIn => false,
-            Access::Reader => files.write_only || anonymous.is_some_and(|policy| policy.write_only),
-            Access::Writer => files.read_only,
-            Access::Modifier => files.read_only || anonymous.is_some_and(|policy| !policy.overwrite),
+            Access::Reader => {
+                files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only)
+            }
+            Access::Writer => files.read_only || options.read_only,
+            Access::Modifier => {
+                files.read_only || options.read_only || anonymous.is_some_and(|policy| !policy.overwrite)
+            }
         };
         if denied { Err(refused(ReplyCode::FileUnavailable, "Permission denied.")) } else { Ok(()) }
     }
@@ -135,6 +143,9 @@ impl Session {
     /// Whether the command line leaves a verb turned on: FEAT and HELP ask too.
     pub(super) fn is_enabled(&self, verb: &str) -> bool {
         let (data, files) = (&self.shared.config.data, &self.shared.config.files);
+        if self.shared.config.denied_commands.iter().any(|denied| denied == verb) {
+            return false;
+        }
         match verb {
             "PORT" | "EPRT" | "LPRT" => data.active,
             "PASV" => data.passive,
@@ -143,5 +154,11 @@ impl Session {
             "RNFR" | "RNTO" => !files.no_rename,
             _ => true,
         }
+    }
+
+    /// The same for a verb of SITE.
+    pub(super) fn is_site_enabled(&self, verb: &str) -> bool {
+        let denied = &self.shared.config.denied_commands;
+        !denied.iter().any(|denied| denied.strip_prefix("SITE ") == Some(verb))
     }
 }

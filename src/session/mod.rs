@@ -7,6 +7,7 @@
 mod commands;
 mod control;
 mod dispatch;
+mod display;
 mod state;
 mod stop;
 mod watch;
@@ -109,6 +110,18 @@ impl Session {
 
     /// Greets, then answers line after line.
     fn run(&mut self, resumed: Option<Box<Resumed>>) -> End {
+        if resumed.is_none()
+            && let Some(reply) = self.nologin(ReplyCode::ServiceNotAvailable)
+        {
+            let host = self.host();
+            log::log!(
+                self.log_level(),
+                event = "refused", host:% = host, reason = "nologin";
+                "connection from {host} refused: nologin"
+            );
+            let _ = self.control.send(&reply);
+            return End::Closed;
+        }
         let first = match self.begin(resumed) {
             Ok(line) => line,
             Err(error) => return End::Hangup(error),
@@ -152,18 +165,6 @@ impl Session {
             self.control.send(&self.greeting())?;
         }
         Ok(resumed.line)
-    }
-
-    fn greeting(&self) -> Reply {
-        let greeting = &self.shared.config.greeting;
-        let text = if greeting.hide_host {
-            "FTP server ready.".to_owned()
-        } else if greeting.hide_version {
-            format!("{} FTP server ready.", greeting.host_name)
-        } else {
-            format!("{} FTP server (ferryd {}) ready.", greeting.host_name, env!("CARGO_PKG_VERSION"))
-        };
-        Reply::new(ReplyCode::ServiceReady, text)
     }
 
     fn read_line(&mut self) -> Result<Line, NoLine> {

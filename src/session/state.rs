@@ -2,15 +2,19 @@
 //! leaves for the next.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::dtp::DataPort;
+use crate::account::{Account, AccountKind};
+use crate::config::Limits;
+use crate::dtp::{DataPort, Tally};
 use crate::log::LoginRecord;
 use crate::proto::listing::FactSet;
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
+use crate::proto::reply::ReplyCode;
 use crate::server::limits::UserSlot;
+use crate::session::stop::{Stop, refused};
 use crate::vfs::Vfs;
 
 /// Who the client is. USER and REIN may come at any time, so the states form a loop.
@@ -32,10 +36,40 @@ pub(crate) struct LoggedIn {
     pub cwd: VirtualPath,
     /// Permission bits that new files lack.
     pub umask: u32,
+    /// Bytes a second.
+    pub rates: Rates,
+    /// What its files come to, once that has been counted for its quota.
+    pub tally: Option<Arc<Tally>>,
     /// Its record in wtmp; dropping it records the end.
     pub _record: LoginRecord,
     /// Its place among the sessions of its user; given back on drop.
     pub _slot: UserSlot,
+}
+
+/// Bytes a second that a login may move; `None`: as fast as can be.
+#[derive(Clone, Copy)]
+pub(crate) struct Rates {
+    pub download: Option<u64>,
+    pub upload: Option<u64>,
+}
+
+impl Rates {
+    /// What was said of this account counts, or of anonymous ones, or of all.
+    pub(crate) fn of(account: &Account, limits: &Limits) -> Rates {
+        if let Some(rate) = account.options.rate {
+            let rate = (rate > 0).then_some(rate);
+            return Rates { download: rate, upload: rate };
+        }
+        let anonymous = matches!(account.kind, AccountKind::Anonymous { .. });
+        let (download, upload) = match anonymous {
+            true => (limits.anonymous_rate_download, limits.anonymous_rate_upload),
+            false => (None, None),
+        };
+        Rates {
+            download: download.unwrap_or(limits.rate_download),
+            upload: upload.unwrap_or(limits.rate_upload),
+        }
+    }
 }
 
 /// TYPE, the data port, and the options of OPTS: what RFC 959 calls the transfer parameters.
@@ -70,10 +104,53 @@ pub(crate) struct Leftover {
 }
 
 impl LoggedIn {
+    /// 553 for a name that `--deny-files` lets nobody make; `typed` as the client wrote it.
+    pub(crate) fn may_make(&self, path: &VirtualPath, typed: &[u8]) -> Result<(), Stop> {
+        if !self.vfs.is_denied(path) {
+            return Ok(());
+        }
+        Err(refused(ReplyCode::NameNotAllowed, [typed, b": Permission denied."].concat()))
+    }
+
     /// The path as the server's administrator would write it.
     pub(crate) fn real_path(&self, path: &VirtualPath) -> Vec<u8> {
         let root = self.account.root.as_os_str().as_encoded_bytes();
         let root = root.strip_suffix(b"/").unwrap_or(root);
         if path.is_root() && !root.is_empty() { root.to_vec() } else { [root, path.as_bytes()].concat() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::UserOptions;
+
+    fn rates(kind: AccountKind, rate: Option<u64>, limits: &Limits) -> (Option<u64>, Option<u64>) {
+        let account = Account {
+            name: "joe".into(),
+            kind,
+            identity: None,
+            root: "/".into(),
+            confined: false,
+            start: b"/".to_vec(),
+            options: UserOptions { rate, ..UserOptions::default() },
+            session: None,
+        };
+        let rates = Rates::of(&account, limits);
+        (rates.download, rates.upload)
+    }
+
+    #[test]
+    fn the_rate_of_an_account_goes_before_that_of_anonymous_ones_and_that_of_all() {
+        let anonymous = || AccountKind::Anonymous { email: String::new() };
+        let limits = Limits { rate_download: Some(10), rate_upload: Some(20), ..Limits::default() };
+        assert_eq!(rates(AccountKind::Real, None, &limits), (Some(10), Some(20)));
+        assert_eq!(rates(anonymous(), None, &limits), (Some(10), Some(20)));
+        let limits =
+            Limits { anonymous_rate_download: Some(Some(1)), anonymous_rate_upload: Some(None), ..limits };
+        assert_eq!(rates(AccountKind::Real, None, &limits), (Some(10), Some(20)));
+        assert_eq!(rates(anonymous(), None, &limits), (Some(1), None));
+        assert_eq!(rates(anonymous(), Some(7), &limits), (Some(7), Some(7)));
+        assert_eq!(rates(AccountKind::Real, Some(0), &limits), (None, None));
     }
 }

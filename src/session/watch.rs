@@ -14,11 +14,13 @@ use crate::proto::reply::{Reply, ReplyCode};
 /// What a transfer asks for whether to go on.
 pub(crate) struct ControlWatch<'a> {
     control: &'a mut ControlConnection,
+    /// `--deny-commands` leaves STAT turned on.
+    answers_stat: bool,
 }
 
 impl<'a> ControlWatch<'a> {
-    pub(crate) fn new(control: &'a mut ControlConnection) -> ControlWatch<'a> {
-        ControlWatch { control }
+    pub(crate) fn new(control: &'a mut ControlConnection, answers_stat: bool) -> ControlWatch<'a> {
+        ControlWatch { control, answers_stat }
     }
 
     pub(crate) fn send(&mut self, reply: &Reply) -> io::Result<()> {
@@ -27,7 +29,8 @@ impl<'a> ControlWatch<'a> {
 
     /// What the lines that have come say.
     pub(crate) fn look(&mut self, progress: &Progress) -> Verdict {
-        for _ in self.control.reader().take_matching(is_status) {
+        let asked = |line: &[u8]| self.answers_stat && is_status(line);
+        for _ in self.control.reader().take_matching(asked) {
             if let Err(error) = self.control.send(&status(progress)) {
                 return Verdict::Hangup(error);
             }

@@ -32,6 +32,7 @@ impl Place {
 impl Vfs {
     /// One line of MLST: facts, space, `shown` as it is; no CRLF, and no space in front.
     pub(crate) fn facts(&self, path: &VirtualPath, shown: &[u8], set: FactSet) -> io::Result<Vec<u8>> {
+        self.permit(path)?;
         let mut line = Vec::new();
         if path.is_root() {
             let stat = files::stat(self.root().fd())?;

@@ -84,11 +84,14 @@ impl Search<'_> {
             }
             // What is no directory, or not for this user, has no matches in it.
             let Ok(dir) = self.vfs.open_dir(place.path.relative(), OFlags::empty()) else { continue };
-            let (names, limit) = (&mut self.names, self.limit);
+            let (vfs, names, limit) = (self.vfs, &mut self.names, self.limit);
             let read = files::read_dir(dir.as_fd(), &mut self.buffer, |name, kind| {
                 *names += 1;
                 let is_way = matches!(kind, Kind::Directory | Kind::Symlink | Kind::Unknown);
-                if (is_way || !more) && pattern.matches(name.to_bytes()) {
+                if (is_way || !more)
+                    && pattern.matches(name.to_bytes())
+                    && vfs.shows(&place.path, name.to_bytes())
+                {
                     found.extend(place.join(name.to_bytes()));
                 }
                 match found.len() > limit || *names > MAX_NAMES {
@@ -163,9 +166,12 @@ impl Pattern {
 
     /// Whether the whole of `name` matches. A dot in front is matched by a dot alone.
     pub(super) fn matches(&self, name: &[u8]) -> bool {
-        if name.starts_with(b".") && !matches!(self.tokens.first(), Some(Token::Char(DOT))) {
-            return false;
-        }
+        let hidden = name.starts_with(b".") && !matches!(self.tokens.first(), Some(Token::Char(DOT)));
+        !hidden && self.matches_any(name)
+    }
+
+    /// Whether the whole of `name` matches; a dot in front is a character like others.
+    pub(super) fn matches_any(&self, name: &[u8]) -> bool {
         let (mut at, mut rest) = (0, name);
         // Where to go on when what follows the last star does not match: one character later.
         let mut retry: Option<(usize, &[u8])> = None;

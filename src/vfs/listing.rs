@@ -249,6 +249,12 @@ struct Open<'a> {
     prefix: &'a [u8],
 }
 
+impl Open<'_> {
+    fn virtual_path(&self) -> VirtualPath {
+        VirtualPath::root().join(self.path).unwrap_or_default()
+    }
+}
+
 /// A directory that `-R` has found and not listed yet.
 struct Pending {
     /// How much of the path of its finder is its parent's.
@@ -422,7 +428,11 @@ impl<E> Writer<'_, '_, E> {
             }
         }
         let mut buffer = std::mem::take(&mut self.buffer);
+        let place = dir.virtual_path();
         let read = files::read_dir(dir.fd, &mut buffer, |name, kind| {
+            if !self.vfs.shows(&place, name.to_bytes()) {
+                return ControlFlow::Continue(());
+            }
             let key = self.key(dir, name);
             self.take_place_for(&mut names, name, kind, key)
         });
@@ -463,8 +473,12 @@ impl<E> Writer<'_, '_, E> {
             path.push(b'/');
         }
         let dir_len = path.len();
+        let shown_in = dir.virtual_path();
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = files::read_dir(dir.fd, &mut buffer, |name, _| {
+            if !self.vfs.shows(&shown_in, name.to_bytes()) {
+                return ControlFlow::Continue(());
+            }
             let Ok(stat) = files::stat_at(dir.fd, name) else { return ControlFlow::Continue(()) };
             if !self.take_place() {
                 return ControlFlow::Break(None);

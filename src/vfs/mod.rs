@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -15,15 +16,17 @@ use rustix::io::Errno;
 
 use crate::proto::listing::Letters;
 use crate::proto::path::VirtualPath;
-use crate::sys::files::{self, SEARCH};
+use crate::sys::files::{self, Kind, SEARCH};
 use crate::sys::root::Root;
 
 mod facts;
+mod filter;
 mod glob;
 mod listing;
 mod owners;
 
 pub(crate) use crate::sys::files::{Space, Stat};
+pub(crate) use filter::Filter;
 pub(crate) use listing::{ListKind, ListLimits, ListRequest, ListingError};
 
 /// The files of one session.
@@ -31,6 +34,7 @@ pub(crate) struct Vfs {
     root: Root,
     viewer: Viewer,
     owners: RefCell<owners::Owners>,
+    filter: Filter,
 }
 
 /// Who looks, as far as listings depend on it.
@@ -98,7 +102,8 @@ const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::
 
 impl Vfs {
     pub(crate) fn new(root: Root, viewer: Viewer) -> Vfs {
-        Vfs { root, viewer, owners: RefCell::new(owners::Owners::new(viewer.hide_ids)) }
+        let owners = RefCell::new(owners::Owners::new(viewer.hide_ids));
+        Vfs { root, viewer, owners, filter: Filter::default() }
     }
 
     pub(crate) fn root(&self) -> &Root {
@@ -107,11 +112,13 @@ impl Vfs {
 
     /// The state of a file, links followed.
     pub(crate) fn stat(&self, path: &VirtualPath) -> io::Result<Stat> {
+        self.permit(path)?;
         self.root.stat(path.relative())
     }
 
     /// The state of a file; of a link itself, when it is one.
     pub(crate) fn stat_link(&self, path: &VirtualPath) -> io::Result<Stat> {
+        self.permit(path)?;
         if path.is_root() {
             return files::stat(self.root.fd());
         }
@@ -121,6 +128,7 @@ impl Vfs {
 
     /// Whether this can be a working directory: it is a directory and may be searched.
     pub(crate) fn enter(&self, path: &VirtualPath) -> io::Result<()> {
+        self.permit(path)?;
         // It is the `.` in it that takes search permission.
         let inside = [path.relative(), b"/."].concat();
         self.root.open_at(&inside, SEARCH | OFlags::DIRECTORY, Mode::empty()).map(drop)
@@ -164,6 +172,7 @@ impl Vfs {
     }
 
     fn open_plain(&self, path: &VirtualPath, flags: OFlags, mode: u32) -> Result<OpenFile, FileError> {
+        self.permit(path)?;
         let opened = self.root.open_at(path.relative(), flags | OPEN_FLAGS, mode_bits(mode));
         let fd = opened.map_err(|err| match Errno::from_io_error(&err) {
             // A directory; a socket, or a FIFO that nobody reads.
@@ -179,6 +188,7 @@ impl Vfs {
 
     /// Removes a file or a link. EISDIR for a directory.
     pub(crate) fn remove_file(&self, path: &VirtualPath) -> io::Result<()> {
+        self.permit(path)?;
         let (dir, name) = self.root.parent(path.relative())?;
         match rustix::fs::unlinkat(&dir, &name, AtFlags::empty()) {
             // What POSIX and macOS say of a directory, among other things.
@@ -191,12 +201,14 @@ impl Vfs {
 
     /// Removes an empty directory. ENOTDIR for anything else, a link to one included.
     pub(crate) fn remove_dir(&self, path: &VirtualPath) -> io::Result<()> {
+        self.permit(path)?;
         let (dir, name) = self.root.parent(path.relative())?;
         Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Makes a directory with the permission bits `mode`, the umask already taken off.
     pub(crate) fn make_dir(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
+        self.permit(path)?;
         if path.is_root() {
             return Err(Errno::EXIST.into());
         }
@@ -207,6 +219,8 @@ impl Vfs {
     /// Renames a file, a link or a directory; without `replace` only to a name that is
     /// free (EEXIST).
     pub(crate) fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> io::Result<()> {
+        self.permit(from)?;
+        self.permit(to)?;
         let (from_dir, from) = self.root.parent(from.relative())?;
         let (to_dir, to) = self.root.parent(to.relative())?;
         if replace {
@@ -217,6 +231,7 @@ impl Vfs {
 
     /// Sets the permission bits (0 to 0o7777) of a file, links followed inside the root.
     pub(crate) fn chmod(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
+        self.permit(path)?;
         let (dir, name) = self.root.locate(path.relative())?;
         files::chmod_at(dir.as_fd(), &name, mode & 0o7777)
     }
@@ -229,12 +244,47 @@ impl Vfs {
         accessed: Option<i64>,
         modified: Option<i64>,
     ) -> io::Result<()> {
+        self.permit(path)?;
         let (dir, name) = self.root.locate(path.relative())?;
         files::set_times_at(dir.as_fd(), &name, accessed, modified)
     }
 
+    /// Bytes of all plain files beneath the root, as far as the account can see them.
+    /// More files than can be counted in good time come to more than there can be.
+    pub(crate) fn usage(&self) -> io::Result<u64> {
+        const MOST: usize = 5_000_000;
+        let (mut bytes, mut count) = (0u64, 0);
+        let mut buffer = files::DirBuffer::default();
+        let mut pending = vec![VirtualPath::root()];
+        while let Some(path) = pending.pop() {
+            // Not there any more, or not for this account.
+            let Ok(dir) = self.open_dir(path.relative(), OFlags::NOFOLLOW) else { continue };
+            let read = files::read_dir(dir.as_fd(), &mut buffer, |name, kind| {
+                count += 1;
+                if count > MOST {
+                    return ControlFlow::Break(());
+                }
+                if matches!(kind, Kind::Directory) {
+                    pending.extend(path.join(name.to_bytes()));
+                } else if let Ok(stat) = files::stat_at(dir.as_fd(), name) {
+                    if stat.is_dir() {
+                        pending.extend(path.join(name.to_bytes()));
+                    } else if stat.is_file() {
+                        bytes = bytes.saturating_add(stat.size);
+                    }
+                }
+                ControlFlow::Continue(())
+            })?;
+            if read.is_break() {
+                return Ok(u64::MAX);
+            }
+        }
+        Ok(bytes)
+    }
+
     /// The space where `path` is, or would be.
     pub(crate) fn free_space(&self, path: &VirtualPath) -> io::Result<Space> {
+        self.permit(path)?;
         let open = |path: &VirtualPath| {
             self.root.open_at(path.relative(), SEARCH | OFlags::DIRECTORY, Mode::empty())
         };

@@ -30,7 +30,10 @@ mod passive_ports;
 mod help;
 mod site;
 
+mod hidden;
 mod read_only;
+mod texts;
+mod user_options;
 
 mod cli;
 mod logs;

@@ -32,7 +32,7 @@ impl TestFile {
     }
 
     fn target(&self, offset: u64) -> Target<'_> {
-        Target { file: &self.file, offset }
+        Target { file: &self.file, offset, quota: None }
     }
 
     fn content(&self) -> Vec<u8> {
@@ -175,7 +175,7 @@ fn appending_works_where_splice_does_not() {
     let file = TestFile::new(b"before");
     let append = OpenOptions::new().append(true).open(&file.path).unwrap();
     let limits = TransferLimits { max_size: Some(6 + content.len() as u64), ..LIMITS };
-    stor(&Target { file: &append, offset: 6 }, &content, Inbound::Identity, &limits).unwrap();
+    stor(&Target { file: &append, offset: 6, quota: None }, &content, Inbound::Identity, &limits).unwrap();
     assert!(file.content() == [b"before", &content[..]].concat());
 }
 
@@ -220,7 +220,8 @@ fn an_upload_leaves_the_free_space_it_must() {
 fn a_full_disk_is_not_the_connections_fault() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else { return };
     for size in [1, 1 << 20] {
-        let failure = stor(&Target { file: &full, offset: 0 }, &numbers(size), Inbound::Identity, &LIMITS);
+        let failure =
+            stor(&Target { file: &full, offset: 0, quota: None }, &numbers(size), Inbound::Identity, &LIMITS);
         assert!(matches!(failure.unwrap_err().error, TransferError::NoSpace));
     }
 }
@@ -236,7 +237,8 @@ fn a_file_that_cannot_be_read_or_written_is_told_apart() {
         assert!(matches!(failure.error, TransferError::FileRead(_)), "{failure:?}");
     }
     let read_only = File::open(&file.path).unwrap();
-    let failure = stor(&Target { file: &read_only, offset: 0 }, b"x", Inbound::Identity, &LIMITS);
+    let failure =
+        stor(&Target { file: &read_only, offset: 0, quota: None }, b"x", Inbound::Identity, &LIMITS);
     assert!(matches!(failure.unwrap_err().error, TransferError::FileWrite(_)));
 }
 
@@ -370,4 +372,21 @@ fn a_listing_arrives_however_it_is_made() {
         data.finish();
         assert!(got.join().unwrap() == content, "pieces of {size}");
     }
+}
+
+#[test]
+fn a_quota_counts_what_a_file_grows_by() {
+    use crate::dtp::{Quota, Tally};
+    let used = Tally::new(100);
+    let (scratch, content) = (TestFile::new(b""), numbers(300_000));
+    let quota = |most| Some(Quota { used: &used, most });
+    // Ten bytes that are there already are written anew, and cost nothing.
+    scratch.file.set_len(10).unwrap();
+    let target = Target { file: &scratch.file, offset: 0, quota: quota(300_090) };
+    stor(&target, &content, Inbound::Identity, &LIMITS).unwrap();
+    assert_eq!(quota(300_090).unwrap().left(), 0);
+    let target = Target { file: &scratch.file, offset: 300_000, quota: quota(300_190) };
+    let failure = stor(&target, &content, Inbound::Identity, &LIMITS).unwrap_err();
+    assert!(matches!(failure.error, TransferError::OverQuota), "{failure:?}");
+    assert_eq!(scratch.file.metadata().unwrap().len() - 300_000, failure.moved);
 }

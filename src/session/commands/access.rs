@@ -11,11 +11,11 @@ use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::secret::Password;
 use crate::session::Session;
-use crate::session::state::{LoggedIn, Login, Parameters};
+use crate::session::state::{LoggedIn, Login, Parameters, Rates};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
 use crate::sys::root::Root;
 use crate::sys::{identity, sandbox};
-use crate::vfs::{Vfs, Viewer};
+use crate::vfs::{Filter, Vfs, Viewer};
 
 /// The failed login from which the log says that they repeat.
 const REPEATED: u32 = 5;
@@ -46,6 +46,14 @@ impl Session {
                 return Err(refused(ReplyCode::BadSequence, "Log in with USER first."));
             }
         };
+        if let Some(reply) = self.nologin(ReplyCode::NotLoggedIn) {
+            let (host, name) = (self.host(), shown(&user));
+            log::info!(
+                event = "login-refused", host:% = host, user:% = String::from_utf8_lossy(&user), reason = "nologin";
+                "FTP LOGIN REFUSED FROM {host}, {name} (nologin)"
+            );
+            return Err(reply.into());
+        }
         let since = Instant::now();
         match self.shared.authenticator.log_in(&user, password, self.host()) {
             Ok(account) => self.enter(account),
@@ -70,6 +78,7 @@ impl Session {
             Err(error) if error.kind() == ErrorKind::PermissionDenied && account.identity.is_some() => None,
             other => Some(other.map_err(|error| no_root(&account, &error))?),
         };
+        let motd = self.motd(&account);
         let record = self.shared.logins.record(&account.name, self.host());
         let root = self.become_account(&account, root).map_err(|error| {
             // Half an identity is none: this thread does nothing more for anybody.
@@ -80,20 +89,33 @@ impl Session {
         let config = &self.shared.config;
         let viewer = Viewer {
             uid: account.identity.as_ref().map_or_else(identity::effective_uid, |identity| identity.uid),
-            denied: self.denied_letters(&account.kind),
+            denied: self.denied_letters(&account),
             hide_ids: config.files.hide_ids,
         };
-        let vfs = Rc::new(Vfs::new(root, viewer));
+        let filter = Filter::new(
+            config.files.hide_files.iter().chain(&account.options.hide),
+            &config.files.deny_files,
+        );
+        let vfs = Rc::new(Vfs::new(root, viewer).filtered(filter));
         let (cwd, note) =
             match VirtualPath::root().join(&account.start).map(|start| (vfs.enter(&start), start)) {
                 Ok((Ok(()), start)) => (start, ""),
                 _ => (VirtualPath::root(), " Your home directory is not there; you start in /."),
             };
         let text = self.welcome(&account, note);
-        let umask = config.files.umask;
-        self.login =
-            Login::LoggedIn(Box::new(LoggedIn { account, vfs, cwd, umask, _record: record, _slot: slot }));
-        Ok(Reply::new(ReplyCode::LoggedIn, text))
+        let umask = account.options.umask.unwrap_or(config.files.umask);
+        let rates = Rates::of(&account, &config.limits);
+        self.login = Login::LoggedIn(Box::new(LoggedIn {
+            account,
+            vfs,
+            cwd,
+            umask,
+            rates,
+            tally: None,
+            _record: record,
+            _slot: slot,
+        }));
+        Ok(self.logged_in_reply(motd, text))
     }
 
     /// The thread is the account from here on. Opens `root` with the account's rights, if it is not open yet.
@@ -111,15 +133,18 @@ impl Session {
     }
 
     /// What the command line keeps this login from, as the fact `perm` has it (RFC 3659 section 7.5.5).
-    fn denied_letters(&self, kind: &AccountKind) -> Letters {
-        let files = &self.shared.config.files;
-        let anonymous = match kind {
+    fn denied_letters(&self, account: &Account) -> Letters {
+        let (files, options) = (&self.shared.config.files, &account.options);
+        let anonymous = match account.kind {
             AccountKind::Anonymous { .. } => self.shared.config.login.anonymous.as_ref(),
             AccountKind::Real => None,
         };
         let rules: [(bool, &[u8]); 7] = [
-            (files.read_only, b"acdfmpw"),
-            (files.write_only || anonymous.is_some_and(|policy| policy.write_only), b"r"),
+            (files.read_only || options.read_only, b"acdfmpw"),
+            (
+                files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only),
+                b"r",
+            ),
             (files.no_delete, b"dp"),
             (files.no_rename, b"f"),
             (files.no_overwrite, b"aw"),
@@ -197,7 +222,7 @@ impl Session {
         };
         login.vfs.enter(&target).map_err(|error| io_refusal(path.as_deref().unwrap_or(b"~"), &error))?;
         login.cwd = target;
-        Ok(Reply::new(ReplyCode::FileActionOkay, "CWD command successful."))
+        Ok(self.entered("CWD command successful."))
     }
 
     pub(in crate::session) fn cdup(&mut self) -> Result<Reply, Stop> {
@@ -205,7 +230,7 @@ impl Session {
         let parent = login.cwd.parent();
         login.vfs.enter(&parent).map_err(|error| io_refusal(b"..", &error))?;
         login.cwd = parent;
-        Ok(Reply::new(ReplyCode::FileActionOkay, "CDUP command successful."))
+        Ok(self.entered("CDUP command successful."))
     }
 
     /// As if just connected. A thread that has become an account leaves that to a fresh one.

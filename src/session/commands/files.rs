@@ -9,6 +9,7 @@ use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
+use crate::session::commands::transfer::Released;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
 use crate::sys::clock::{self, DateTime};
 use crate::vfs::FileError;
@@ -30,7 +31,10 @@ impl Session {
         let from = from.ok_or_else(|| refused(ReplyCode::BadSequence, "RNFR must come first."))?;
         let login = self.logged_in()?;
         let to = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
-        login.vfs.rename(&from, &to, replace).map_err(|error| io_refusal(path, &error))?;
+        login.may_make(&to, path)?;
+        let replaced = self.released(&to)?;
+        self.logged_in()?.vfs.rename(&from, &to, replace).map_err(|error| io_refusal(path, &error))?;
+        give_back(replaced);
         self.log_change("rename", &from, Some(&to));
         Ok(Reply::new(ReplyCode::FileActionOkay, "RNTO command successful."))
     }
@@ -38,7 +42,9 @@ impl Session {
     pub(in crate::session) fn dele(&mut self, path: &[u8]) -> Result<Reply, Stop> {
         let login = self.logged_in()?;
         let target = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
-        login.vfs.remove_file(&target).map_err(|error| io_refusal(path, &error))?;
+        let removed = self.released(&target)?;
+        self.logged_in()?.vfs.remove_file(&target).map_err(|error| io_refusal(path, &error))?;
+        give_back(removed);
         self.log_change("delete", &target, None);
         self.log_deletion(&target);
         Ok(Reply::new(ReplyCode::FileActionOkay, "DELE command successful."))
@@ -59,6 +65,7 @@ impl Session {
             return Err(refused(ReplyCode::FileUnavailable, "Permission denied."));
         }
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.may_make(&target, path)?;
         login.vfs.make_dir(&target, 0o777 & !login.umask).map_err(|error| io_refusal(path, &error))?;
         self.log_change("mkdir", &target, None);
         Ok(Reply::pathname(target.as_bytes(), "directory created."))
@@ -104,6 +111,9 @@ impl Session {
                 Some((time, name)) if time.ends_with(b" ") && !name.is_empty() => {
                     let time = TimeVal::parse(&time[..14]).ok_or_else(|| io_refusal(path, &error))?;
                     self.allow(Access::Modifier)?;
+                    if !self.is_enabled("MFMT") {
+                        return Err(refused(ReplyCode::NotImplemented, "Setting times is turned off here."));
+                    }
                     self.mfmt(time, name)
                 }
                 _ => Err(io_refusal(path, &error)),
@@ -156,6 +166,12 @@ fn not_the_root(path: VirtualPath) -> Result<VirtualPath, Stop> {
         return Err(refused(ReplyCode::FileUnavailable, "/: The root stays where it is."));
     }
     Ok(path)
+}
+
+fn give_back(released: Released) {
+    if let Some((tally, bytes)) = released {
+        tally.give_back(bytes);
+    }
 }
 
 /// Unix seconds of a time in UTC, if the calendar has it.

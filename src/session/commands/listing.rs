@@ -29,11 +29,11 @@ impl Session {
     fn send_listing(&mut self, kind: ListKind, argument: &[u8]) -> Result<Reply, Stop> {
         let request = ListRequest { kind, argument, limits: self.list_limits() };
         let login = self.logged_in()?;
-        let (vfs, cwd) = (Rc::clone(&login.vfs), login.cwd.clone());
+        let (vfs, cwd, rate) = (Rc::clone(&login.vfs), login.cwd.clone(), login.rates.download);
         let listing = vfs.listing(&cwd, request).map_err(|error| listing_refusal(argument, &error))?;
         let shown: &[u8] = if matches!(kind, ListKind::Facts(_)) { b"MLSD" } else { b"file list" };
         let opening = self.opening(shown, None);
-        let limits = self.transfer_limits(self.shared.config.limits.rate_download);
+        let limits = self.transfer_limits(rate);
         let mut truncated = false;
         let outcome = self.transfer(&opening, |connection, watch| {
             let mut outgoing = Outgoing::new(connection, &limits, watch);

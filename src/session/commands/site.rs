@@ -38,8 +38,10 @@ impl Session {
 
     pub(in crate::session) fn site_help(&self, verb: Option<Vec<u8>>) -> Result<Reply, Stop> {
         let Some(verb) = verb else {
-            let names: Vec<&str> = SITE_COMMANDS.iter().map(|spec| spec.verb).collect();
-            let first = "The following SITE commands are recognized.";
+            let star = |verb| if self.is_site_enabled(verb) { "" } else { "*" };
+            let names: Vec<String> =
+                SITE_COMMANDS.iter().map(|spec| format!("{}{}", spec.verb, star(spec.verb))).collect();
+            let first = "The following SITE commands are recognized (* => not implemented).";
             return Ok(Reply::with_lines(
                 ReplyCode::HelpMessage,
                 first,

@@ -1,13 +1,14 @@
 //! RETR STOR STOU APPE REST ALLO ABOR: RFC 959 section 4.1.3, RFC 3659 section 5.
 
 use std::mem;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::account::AccountKind;
 use crate::config::DataPolicy;
 use crate::dtp::{
-    self, ControlPair, DataConnection, DataPort, OpenError, Progress, Source, Target, TransferError,
-    TransferFailure, TransferLimits, Verdict, Watch,
+    self, ControlPair, DataConnection, DataPort, OpenError, Progress, Quota, Source, Tally, Target,
+    TransferError, TransferFailure, TransferLimits, Verdict, Watch,
 };
 use crate::log::{Direction, Transfer, User};
 use crate::proto::codec::{Inbound, Outbound};
@@ -35,6 +36,9 @@ pub(in crate::session) enum Failure {
     Broken(TransferError),
 }
 
+/// The tally of the account's quota, and the bytes that go.
+pub(in crate::session) type Released = Option<(Arc<Tally>, u64)>;
+
 /// How an upload treats what is there already.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Upload {
@@ -47,13 +51,14 @@ impl Session {
     pub(in crate::session) fn retr(&mut self, path: &[u8]) -> Result<Reply, Stop> {
         let restart = mem::take(&mut self.leftover.restart_at);
         let login = self.logged_in()?;
+        let rate = login.rates.download;
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         let OpenFile { file, size, .. } =
             login.vfs.open(&target).map_err(|error| file_refusal(path, &error))?;
         let offset = self.file_offset(&file, size, restart, path)?;
         let opening = self.opening(path, Some(size));
         let codec = Outbound::new(self.parameters.representation);
-        let limits = self.transfer_limits(self.shared.config.limits.rate_download);
+        let limits = self.transfer_limits(rate);
         let outcome = self.transfer(&opening, |connection, watch| {
             dtp::send(connection, &Source { file: &file, offset, size }, codec, &limits, watch)
         });
@@ -83,6 +88,7 @@ impl Session {
         // What an anonymous client left, the next one must not spoil; ftpd gives the upload a name of its own.
         let guarded = guarded && matches!(login.account.kind, AccountKind::Anonymous { .. });
         let wanted = login.cwd.join(path).map_err(|_| bad_path())?;
+        login.may_make(&wanted, path)?;
         let mode = 0o666 & !login.umask;
         let existing = login.vfs.stat(&wanted).ok();
         let how = match (how, &existing) {
@@ -96,7 +102,11 @@ impl Session {
             _ => how,
         };
         self.check_space(&wanted, path)?;
+        let tally = self.tally(path)?;
         let login = self.logged_in()?;
+        let rate = login.rates.upload;
+        let quota = tally.as_deref().zip(login.account.options.quota);
+        let quota = quota.map(|(used, most)| Quota { used, most });
         let opened = match how {
             Upload::Unique => login.vfs.create_unique(&wanted, mode),
             Upload::Append => {
@@ -124,7 +134,7 @@ impl Session {
             None => self.opening(path, None),
         };
         let codec = Inbound::new(self.parameters.representation);
-        let limits = self.transfer_limits(self.shared.config.limits.rate_upload);
+        let limits = self.transfer_limits(rate);
         let truncate = how == Upload::Replace && restart == 0 && size > 0;
         let outcome = self.transfer(&opening, |connection, watch| {
             // Only now: a data connection that never came must not cost the file that was there.
@@ -132,9 +142,11 @@ impl Session {
                 let emptied = file.set_len(0);
                 emptied
                     .map_err(|error| TransferFailure { moved: 0, error: TransferError::FileWrite(error) })?;
+                tally.iter().for_each(|tally| tally.give_back(size));
             }
-            dtp::receive(connection, &Target { file: &file, offset }, codec, &limits, watch)
+            dtp::receive(connection, &Target { file: &file, offset, quota }, codec, &limits, watch)
         });
+        let left = file.metadata().map_or(0, |metadata| metadata.len());
         drop(file);
         let failed = outcome.result.is_err();
         let never_began = matches!(outcome.result, Err(Failure::NotOpened(_)));
@@ -143,7 +155,9 @@ impl Session {
             && (never_began && created || self.shared.config.files.delete_aborted && (created || truncate))
         {
             // What cannot be removed stays; the reply says already that the upload failed.
-            let _ = self.logged_in()?.vfs.remove_file(&target);
+            if self.logged_in()?.vfs.remove_file(&target).is_ok() {
+                tally.iter().for_each(|tally| tally.give_back(left));
+            }
         }
         let word = if how == Upload::Append { "append" } else { "put" };
         self.record(&outcome, Direction::Incoming, word, &target);
@@ -166,7 +180,8 @@ impl Session {
             port => port,
         };
         let pair = ControlPair { local: self.control.local, peer: self.control.peer };
-        let mut watch = ControlWatch::new(&mut self.control);
+        let answers_stat = self.is_enabled("STAT");
+        let mut watch = ControlWatch::new(&mut self.control, answers_stat);
         match open_data_connection(port, &pair, &self.shared.config.data, opening, &mut watch) {
             Err(error) => end(0, Err(Failure::NotOpened(error))),
             Ok(mut connection) => match run(&mut connection, &mut watch) {
@@ -253,6 +268,12 @@ impl Session {
         if self.shared.config.limits.max_file_size.is_some_and(|most| size > most) {
             return Err(refused(ReplyCode::ExceededStorage, "A file may not be so large here."));
         }
+        let tally = self.tally(b"ALLO")?;
+        let most = self.logged_in()?.account.options.quota;
+        let quota = tally.as_deref().zip(most).map(|(used, most)| Quota { used, most });
+        if quota.is_some_and(|quota| size > quota.left()) {
+            return Err(refused(ReplyCode::ExceededStorage, "That would exceed your quota."));
+        }
         let login = self.logged_in()?;
         let space = login.vfs.free_space(&login.cwd).map_err(|error| io_refusal(b".", &error))?;
         let kept = self.shared.config.limits.min_free_space.unwrap_or(0);
@@ -313,6 +334,36 @@ impl Session {
         offset.ok_or_else(|| {
             refused(ReplyCode::InvalidRestart, "The restart offset is not a place in the file.")
         })
+    }
+
+    /// What the files of an account with a quota come to; `None` for others. Counted before the first
+    /// upload, and again when there seems to be no room: others than us remove files too.
+    fn tally(&mut self, path: &[u8]) -> Result<Option<Arc<Tally>>, Stop> {
+        let shared = Arc::clone(&self.shared);
+        let login = self.logged_in()?;
+        let Some(most) = login.account.options.quota else { return Ok(None) };
+        let known = login.tally.take().or_else(|| shared.quotas.known(&login.account.name));
+        let count = || login.vfs.usage().map_err(|error| io_refusal(path, &error));
+        let tally = match known {
+            Some(tally) => {
+                if (Quota { used: &tally, most }).left() == 0 {
+                    tally.set(count()?);
+                }
+                tally
+            }
+            None => shared.quotas.begin(&login.account.name, count()?),
+        };
+        login.tally = Some(Arc::clone(&tally));
+        Ok(Some(tally))
+    }
+
+    /// What a file has that is about to be removed or replaced, for the quota.
+    pub(in crate::session) fn released(&mut self, path: &VirtualPath) -> Result<Released, Stop> {
+        let shared = Arc::clone(&self.shared);
+        let login = self.logged_in()?;
+        let Some(_) = login.account.options.quota else { return Ok(None) };
+        let size = login.vfs.stat_link(path).ok().filter(|stat| stat.is_file()).map(|stat| stat.size);
+        Ok(shared.quotas.known(&login.account.name).zip(size))
     }
 
     /// No upload begins on a file system that is fuller than it may become.

@@ -1,0 +1,173 @@
+//! Files that are not shown, and files that are not there for anybody:
+//! `--hide-files` and `--deny-files`.
+//!
+//! A pattern without a slash is compared with each name of a path, one with a slash with
+//! the path from the root on; what is below a file that matches matches too. The path has
+//! been resolved by then: no `.`, no `..`, no slash twice; and of the links on the way,
+//! where they lead is compared as well.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::Vfs;
+use super::glob::Pattern;
+use crate::proto::path::VirtualPath;
+use crate::sys::files::SEARCH;
+
+/// Links on the way through one path; the kernel's own limit.
+const MAX_LINKS: u32 = 40;
+
+/// What a session is not shown, and what it may not have.
+#[derive(Default)]
+pub(crate) struct Filter {
+    hidden: Vec<Rule>,
+    denied: Vec<Rule>,
+}
+
+/// One pattern.
+enum Rule {
+    Name(Pattern),
+    Path(Vec<Pattern>),
+}
+
+impl Filter {
+    pub(crate) fn new<'a>(
+        hide: impl IntoIterator<Item = &'a String>,
+        deny: impl IntoIterator<Item = &'a String>,
+    ) -> Filter {
+        Filter {
+            hidden: hide.into_iter().map(|glob| Rule::new(glob.as_bytes())).collect(),
+            denied: deny.into_iter().map(|glob| Rule::new(glob.as_bytes())).collect(),
+        }
+    }
+
+    fn shows_all(&self) -> bool {
+        self.hidden.is_empty() && self.denied.is_empty()
+    }
+}
+
+impl Rule {
+    fn new(glob: &[u8]) -> Rule {
+        if !glob.contains(&b'/') {
+            return Rule::Name(Pattern::new(glob));
+        }
+        let names = glob.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
+        Rule::Path(names.map(Pattern::new).collect())
+    }
+
+    fn matches(&self, path: &VirtualPath) -> bool {
+        let mut names = path.as_bytes().split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+        match self {
+            Rule::Name(pattern) => names.any(|name| pattern.matches_any(name)),
+            Rule::Path(patterns) => {
+                patterns.iter().all(|pattern| names.next().is_some_and(|name| pattern.matches_any(name)))
+            }
+        }
+    }
+}
+
+impl Vfs {
+    /// With what `filter` hides and denies.
+    pub(crate) fn filtered(self, filter: Filter) -> Vfs {
+        Vfs { filter, ..self }
+    }
+
+    /// Whether the rules keep everybody from `path`, whatever is there.
+    pub(crate) fn is_denied(&self, path: &VirtualPath) -> bool {
+        let denied = &self.filter.denied;
+        if denied.is_empty() {
+            return false;
+        }
+        let matches = |path: &VirtualPath| denied.iter().any(|rule| rule.matches(path));
+        matches(path) || self.resolved(path).is_ok_and(|path| matches(&path))
+    }
+
+    /// EACCES for what is denied.
+    pub(super) fn permit(&self, path: &VirtualPath) -> io::Result<()> {
+        if self.is_denied(path) { Err(Errno::ACCESS.into()) } else { Ok(()) }
+    }
+
+    /// Whether a listing shows the file `name` of the directory `dir`.
+    pub(super) fn shows(&self, dir: &VirtualPath, name: &[u8]) -> bool {
+        if self.filter.shows_all() || matches!(name, b"." | b"..") {
+            return true;
+        }
+        let Ok(path) = dir.join(name) else { return true };
+        !self.filter.hidden.iter().any(|rule| rule.matches(&path)) && !self.is_denied(&path)
+    }
+
+    /// The path without the links in it: the last name is no link, unless it leads nowhere.
+    pub(crate) fn resolved(&self, path: &VirtualPath) -> io::Result<VirtualPath> {
+        let mut done = VirtualPath::root();
+        let mut todo: Vec<Vec<u8>> = names_reversed(path.as_bytes());
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            let next = done.join(&name).map_err(|_| Errno::NAMETOOLONG)?;
+            let target = match &name[..] {
+                b"." | b".." | b"" => None,
+                _ => self.link_target(&next),
+            };
+            match target {
+                None => done = next,
+                Some(target) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(Errno::LOOP.into());
+                    }
+                    if target.starts_with(b"/") {
+                        done = VirtualPath::root();
+                    }
+                    todo.extend(names_reversed(&target));
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn link_target(&self, path: &VirtualPath) -> Option<Vec<u8>> {
+        let parent = path.parent();
+        let dir = self.root.open_at(parent.relative(), SEARCH | OFlags::DIRECTORY, Mode::empty()).ok()?;
+        let name = CString::new(path.file_name()?).ok()?;
+        Vfs::read_link(dir.as_fd(), &name)
+    }
+}
+
+fn names_reversed(path: &[u8]) -> Vec<Vec<u8>> {
+    path.split(|&byte| byte == b'/').rev().map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(glob: &str, path: &str) -> bool {
+        Rule::new(glob.as_bytes()).matches(&VirtualPath::root().join(path.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_name_matches_anywhere_and_so_does_what_is_below_it() {
+        for path in ["/a.key", "/.key", "/x/y.key", "/x.key/y", "//x/.//z/../y.key"] {
+            assert!(matches("*.key", path), "{path}");
+        }
+        for path in ["/", "/a.keys", "/a.KEY", "/key"] {
+            assert!(!matches("*.key", path), "{path}");
+        }
+        assert!(matches(".*", "/.ssh/id") && !matches(".*", "/a.b"));
+    }
+
+    #[test]
+    fn a_path_is_compared_from_the_root_on() {
+        for glob in ["/pub/*.iso", "pub/*.iso", "//pub/./*.iso"] {
+            assert!(matches(glob, "/pub/a.iso") && matches(glob, "/pub/a.iso/x"), "{glob}");
+            assert!(
+                !matches(glob, "/x/pub/a.iso") && !matches(glob, "/pub") && !matches(glob, "/pub/x/a.iso")
+            );
+        }
+        assert!(matches("/", "/anything") && matches("/*", "/.hidden"));
+        assert!(!matches("/*", "/"));
+    }
+}
