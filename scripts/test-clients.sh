@@ -85,30 +85,44 @@ for account in $account1 $account2; do
     rm -rf "$(home "$account")/clients-test"
 done
 
-# --- The server.
+# --- The server, on a port below those that the system gives to outgoing connections: the one
+# before it is the source of active data connections.
 
-"$ferryd" -F -P 0 -a 127.0.0.1 -a ::1 -c "$work/etc" -u 027 -l -l -L "$work/xferlog" -m --max-clients 100 \
-    --anonymous-root "$work/anonymous" --anonymous-user nobody >"$work/stdout" 2>"$work/log" &
-server=$!
-for _ in $(seq 200); do
-    [ "$(grep -c 'listening on' "$work/stdout")" -lt 2 ] || break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.05
+addresses=(-a 127.0.0.1)
+# The loopback address of IPv6, as the kernel prints it.
+if grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then addresses+=(-a ::1); fi
+
+start() { # PORT
+    "$ferryd" -F -P "$1" "${addresses[@]}" -c "$work/etc" -u 027 -l -l -L "$work/xferlog" -m --max-clients 100 \
+        --anonymous-root "$work/anonymous" --anonymous-user nobody >"$work/stdout" 2>"$work/log" &
+    server=$!
+    for _ in $(seq 200); do
+        [ "$(grep -c 'listening on' "$work/stdout")" -lt $((${#addresses[@]} / 2)) ] || return 0
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    return 1
+}
+port=
+for candidate in 21212 22212 23212 24212 25212; do
+    if start $candidate; then
+        port=$candidate
+        break
+    fi
 done
-port4=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/stdout")
-port6=$(sed -n 's/.*listening on \[::1\]:\([0-9]*\).*/\1/p' "$work/stdout")
-if [ -z "$port4" ]; then
+if [ -z "$port" ]; then
     echo "the server does not listen:"
     cat "$work/stdout" "$work/log"
     exit 1
 fi
+port6=$(sed -n 's/.*listening on \[::1\]:\([0-9]*\).*/\1/p' "$work/stdout")
 
 # --- lftp: two accounts and an anonymous client at the same time, both ways.
 
 lftp_as() { # USER COMMANDS
     local user=$1
     shift
-    lftp -p "$port4" -u "$user,$user-Secret" 127.0.0.1 -e "
+    lftp -p "$port" -u "$user,$user-Secret" 127.0.0.1 -e "
         set net:max-retries 2; set net:timeout 30; set net:reconnect-interval-base 1; set ftp:ssl-allow no
         set cmd:fail-exit yes; set ftp:use-mlsd yes; set ftp:list-options -a; $*; exit"
 }
@@ -145,7 +159,7 @@ check "lftp mirror -R of anonymous is byte-identical" same_files "$work/tree/dee
 check "lftp mirrors in active mode" lftp_as $account1 \
     "set ftp:passive-mode no; mirror --no-perms clients-test/deep $work/got/active"
 check "lftp mirror finds nothing to do the second time" bash -c "
-    [ -z \"\$(lftp -p $port4 -u $account1,$account1-Secret 127.0.0.1 -e '
+    [ -z \"\$(lftp -p $port -u $account1,$account1-Secret 127.0.0.1 -e '
         set ftp:ssl-allow no; set ftp:use-mlsd yes; set ftp:list-options -a
         mirror --no-perms --dry-run clients-test $work/got/$account1; exit')\" ]"
 chmod 600 "$(home $account1)/clients-test/zeros"
@@ -156,7 +170,7 @@ check "the tree is gone" test ! -e "$(home $account2)/clients-test/deep"
 
 # --- curl: both ways, whole and in part, over all kinds of data connections.
 
-ftp4=ftp://127.0.0.1:$port4
+ftp4=ftp://127.0.0.1:$port
 ftp6="ftp://[::1]:$port6"
 me=(--user "$account1:$account1-Secret")
 fetch() { curl -sS --fail --globoff --max-time 60 "${me[@]}" "$@"; }
@@ -233,7 +247,7 @@ check "wget continues a download" bash -c "
     cd '$work/got' && head -c 1000000 '$work/tree/big' >big && wget -q -c '$ftp4/tree/big' && cmp big '$work/tree/big'"
 
 python_ftplib() {
-    python3 - "$work" "$port4" "${port6:-0}" "$account1" <<'PYTHON'
+    python3 - "$work" "$port" "${port6:-0}" "$account1" <<'PYTHON'
 import ftplib, io, os, sys
 work, port4, port6, account = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 tree = os.path.join(work, 'tree')
