@@ -93,7 +93,7 @@ addresses=(-a 127.0.0.1)
 if grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then addresses+=(-a ::1); fi
 
 start() { # PORT
-    "$ferryd" -F -P "$1" "${addresses[@]}" -c "$work/etc" -u 027 -l -l -L "$work/xferlog" -m --max-clients 100 \
+    "$ferryd" -F -P "$1" "${addresses[@]}" -c "$work/etc" -u 027 -W -l -l -L "$work/xferlog" -m --max-clients 100 \
         --anonymous-root "$work/anonymous" --anonymous-user nobody >"$work/stdout" 2>"$work/log" &
     server=$!
     for _ in $(seq 200); do

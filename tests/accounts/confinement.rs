@@ -111,6 +111,22 @@ fn without_a_folder_the_home_is_the_root() {
 }
 
 #[test]
+fn a_relative_folder_is_one_in_the_home() {
+    let Some(ground) = Ground::new() else { return };
+    let home = ONE.home();
+    let name = format!("test-{}-relative", std::process::id());
+    fs::create_dir(home.join(&name)).expect("root may");
+    give(&home.join(&name), ONE, 0o755);
+    write(home.to_str().expect("plain"), &format!("{name}/file"), "inside", ONE, 0o644);
+    ground.configure("ftpchroot", &format!("ferrytest1 {name}"));
+    let server = ground.start(&[]);
+    let mut client = log_in(&server, ONE);
+    assert_eq!(client.retr("/file"), b"inside");
+    client.refused("RETR /etc/passwd", &[550]);
+    fs::remove_dir_all(home.join(&name)).expect("root may");
+}
+
+#[test]
 fn chroot_none_keeps_nobody() {
     let Some(ground) = Ground::new() else { return };
     ground.configure("ftpchroot", "@\n");

@@ -97,3 +97,28 @@ fn allo_knows_how_small_the_disk_is() {
     assert_eq!(overfill(&mut client, "STOR big"), 452);
     client.send("ALLO 500000").expect_any(&[452, 552]);
 }
+
+#[test]
+fn space_that_must_stay_free_is_not_written_to() {
+    let Some(ground) = Ground::new() else { return };
+    let Some(disk) = SmallDisk::new(&ground) else { return };
+    let server = ground.start(&["--min-free-space", "60%"]);
+    let mut client = log_in(&server, ONE);
+    client.send(format!("CWD {}", disk.0)).expect(250);
+    client.send("TYPE I").expect(200);
+    client.stor("fits", vec![b'x'; 200_000]);
+    client.send("ALLO 100000").expect(200);
+    client.send("ALLO 300000").expect_any(&[452, 552]);
+    match client.try_start("STOR big") {
+        Ok(mut data) => {
+            let _ = data.write_all(&vec![b'x'; 700_000]);
+            drop(data);
+            client.expect_any(&[452, 552]);
+        }
+        Err(reply) => assert!([452, 552].contains(&reply.code), "{}", reply.text()),
+    }
+    client.send("NOOP").expect(200);
+    let size = fs::metadata(format!("{}/big", disk.0)).map_or(0, |meta| meta.len());
+    // What is in the server's buffers when it looks may go over.
+    assert!(size < 600_000, "{size} bytes of the disk's 1,048,576 were written");
+}

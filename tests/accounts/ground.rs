@@ -114,7 +114,7 @@ impl Ground {
     pub(crate) fn start_on_port(&self, port: &str, more: &[&str]) -> Server {
         let etc = self.path("etc");
         let etc = etc.to_str().expect("a plain path");
-        let mut args = vec!["-F", "-P", port, "-a", "127.0.0.1", "-l", "-c", etc, "--login-delay", "0"];
+        let mut args = vec!["-F", "-P", port, "-a", "127.0.0.1", "-l", "-W", "-c", etc, "--login-delay", "0"];
         args.extend(more);
         Server::start_raw(&args)
     }

@@ -26,4 +26,5 @@ mod active;
 mod disk;
 
 mod helpers;
+mod inetd;
 mod local_shell;

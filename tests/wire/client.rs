@@ -77,7 +77,7 @@ impl Client {
         Client::from_stream(connect_from(source, server).expect("the server accepts"))
     }
 
-    fn from_stream(stream: TcpStream) -> Client {
+    pub(crate) fn from_stream(stream: TcpStream) -> Client {
         set_deadlines(&stream);
         let v4 = stream.peer_addr().is_ok_and(|peer| peer.is_ipv4());
         let via = if v4 { Via::Pasv } else { Via::Epsv };

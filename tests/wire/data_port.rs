@@ -385,6 +385,12 @@ fn passive_address_is_told_in_227_alone() {
 }
 
 #[test]
+fn passive_address_may_be_a_name() {
+    let server = Server::start(&["--passive-address", "localhost"]);
+    assert!(server.log_in().pasv().ip().is_loopback());
+}
+
+#[test]
 fn exempt_clients_are_told_the_real_address() {
     let server =
         Server::start(&["--passive-address", "192.0.2.77", "--passive-address-exempt", "127.0.0.0/8"]);

@@ -1,9 +1,11 @@
 //! From the connect to 220, and what 220 gives away.
 
+use std::net::{Ipv6Addr, TcpStream};
+
 use rustix::process::Signal;
 
 use crate::client::Client;
-use crate::server::Server;
+use crate::server::{ANONYMOUS_USER, Folder, Server, has_ipv6, is_root, localhost};
 
 #[test]
 fn a_client_is_greeted_before_it_says_anything() {
@@ -29,6 +31,29 @@ fn one_server_listens_on_both_families() {
         let mut client = Client::connect(address);
         client.expect(220);
         client.log_in();
+    }
+}
+
+#[test]
+fn one_family_is_listened_on_with_4_or_6() {
+    let start = |option| {
+        let folder = Folder::new();
+        let root = folder.root();
+        let mut args =
+            vec!["-F", "-A", "-P", "0", option, "--anonymous-root", root.to_str().expect("a plain path")];
+        if is_root() {
+            args.extend(["--anonymous-user", ANONYMOUS_USER]);
+        }
+        Server::start_raw(&args)
+    };
+    let server = start("-4");
+    assert!(server.address().is_ipv4());
+    Client::connect(localhost(server.address().port())).expect(220);
+    if has_ipv6() {
+        let server = start("-6");
+        assert!(server.address().is_ipv6());
+        Client::connect((Ipv6Addr::LOCALHOST, server.address().port()).into()).expect(220);
+        assert!(TcpStream::connect(localhost(server.address().port())).is_err());
     }
 }
 

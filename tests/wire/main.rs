@@ -9,7 +9,9 @@ mod client;
 mod server;
 
 mod greeting;
+mod inetd;
 mod login;
+mod user_file;
 
 mod paths;
 mod rename;
@@ -31,6 +33,7 @@ mod help;
 mod site;
 
 mod hidden;
+mod limits;
 mod read_only;
 mod texts;
 mod user_options;
