@@ -3,12 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::client::Client;
-use crate::server::{
-    ANONYMOUS_USER, Folder, Outcome, Server, free_ports, is_root, localhost, run_to_its_end, wait_until,
-};
+use crate::server::{ANONYMOUS_USER, Folder, Outcome, Server, is_root, run_to_its_end};
 
 /// The shortest command line that would serve.
 fn run_with(more: &[&str]) -> Outcome {
@@ -192,42 +189,6 @@ fn the_pid_file_is_there_while_the_server_is() {
     server.signal(Signal::TERM);
     server.exit_status();
     assert!(!path.exists() || fs::read_to_string(&path).is_ok_and(|text| text.is_empty()));
-}
-
-#[test]
-fn a_second_server_with_the_same_pid_file_does_not_start() {
-    let folder = Folder::new();
-    let path = folder.path("pid");
-    let path = path.to_str().expect("plain");
-    let server = Server::start(&["-p", path]);
-    let outcome = run_with(&["-p", path]);
-    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
-    assert_eq!(fs::read_to_string(path).expect("the first one's").trim(), server.pid().to_string());
-}
-
-#[test]
-fn a_daemon_leaves_its_terminal_and_serves() {
-    let folder = Folder::new();
-    let root = folder.root();
-    let pid_path = folder.path("pid");
-    let port = free_ports(1);
-    let number = port.to_string();
-    let mut args = vec!["-D", "-A", "-a", "127.0.0.1", "-P", &number];
-    args.extend(["-p", pid_path.to_str().expect("plain"), "--anonymous-root", root.to_str().expect("plain")]);
-    if is_root() {
-        args.extend(["--anonymous-user", ANONYMOUS_USER]);
-    }
-    let outcome = run_to_its_end(&args);
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    // It listens already when the one that started it has ended.
-    let pid: i32 = fs::read_to_string(&pid_path).expect("a pid file").trim().parse().expect("a number");
-    let pid = Pid::from_raw(pid).expect("not zero");
-    let mut client = Client::connect(localhost(port));
-    client.expect(220);
-    client.log_in();
-    client.send("QUIT").expect(221);
-    kill_process(pid, Signal::TERM).expect("it runs");
-    wait_until("the daemon has ended", || rustix::process::test_kill_process(pid).is_err().then_some(()));
 }
 
 #[test]

@@ -9,7 +9,6 @@ mod client;
 mod server;
 
 mod greeting;
-mod inetd;
 mod login;
 mod user_file;
 

@@ -1,13 +1,12 @@
 //! SIGTERM and SIGINT let transfers finish; a second one does not. SIGHUP and SIGUSR1 end nothing.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use rustix::process::Signal;
 
 use crate::client::Client;
-use crate::server::{Folder, Server, wait_until};
+use crate::server::{Server, wait_until};
 
 /// A download of which the server has most still to send.
 fn amid_download(server: &Server) -> (Client, TcpStream) {
@@ -157,27 +156,6 @@ fn sighup_and_sigusr1_and_sigpipe_end_nothing() {
         assert_eq!(client.retr("file"), b"x");
         server.log_in();
     }
-}
-
-#[test]
-fn sighup_opens_the_log_files_anew() {
-    let folder = Folder::new();
-    let (path, old) = (folder.path("xferlog"), folder.path("xferlog.1"));
-    let server = Server::start(&["-L", path.to_str().expect("a plain path")]);
-    let mut client = server.log_in();
-    client.stor("one", "x");
-    wait_until("it is written", || {
-        fs::read_to_string(&path).is_ok_and(|text| text.contains("/one ")).then_some(())
-    });
-    // What logrotate does.
-    fs::rename(&path, &old).expect("our own folder");
-    server.signal(Signal::HUP);
-    wait_until("the new file is there", || path.exists().then_some(()));
-    client.stor("two", "x");
-    wait_until("it is written", || {
-        fs::read_to_string(&path).is_ok_and(|text| text.contains("/two ")).then_some(())
-    });
-    assert!(!fs::read_to_string(&old).expect("it is there").contains("/two "));
 }
 
 #[test]
