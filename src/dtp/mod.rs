@@ -32,6 +32,7 @@ use flow::Interruption;
 /// connection between the same two ports is about to end.
 const SOURCE_PORT_PAUSES: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
+const FIRST_UNPRIVILEGED: u16 = 1024;
 /// Strangers on one passive port that the log names.
 const STRANGERS_TOLD: u32 = 5;
 /// What a client that sends where it should receive gets to say before we hang up.
@@ -208,7 +209,10 @@ impl Opening<'_> {
     fn connect(&mut self, target: SocketAddr) -> Result<DataConnection, OpenError> {
         let target = self.reachable(target);
         let mut from = self.source(target);
-        let mut pauses = SOURCE_PORT_PAUSES.iter();
+        // Port 20, or the one that was asked for, is worth waiting for. A server on a high port has
+        // one before it that any program's outgoing connection may hold.
+        let is_wanted = self.policy.active_source_port.is_some() || from.port() < FIRST_UNPRIVILEGED;
+        let mut pauses = SOURCE_PORT_PAUSES.iter().filter(|_| is_wanted);
         loop {
             match self.connect_from(from, target) {
                 Err(OpenError::Failed(err)) if from.port() != 0 && is_about_source(&err) => {
