@@ -13,6 +13,7 @@ use super::DataConnection;
 use super::flow::{Flow, Watch};
 use super::tally::Quota;
 use crate::proto::codec::{Inbound, Outbound};
+use crate::sys::files;
 use crate::sys::sockets::{self, PollFlags, SplicePipe};
 
 /// Bytes a sendfile: no socket takes much more at once, and other clients' turn comes.
@@ -281,7 +282,7 @@ struct Store<'a> {
     /// Bytes it may still grow by.
     room: Option<u64>,
     min_free: Option<u8>,
-    /// Bytes until free space is looked at.
+    /// Bytes that were found free, until it is looked again.
     unchecked: u64,
     quota: Option<Quota<'a>>,
     /// Where the next byte goes, and the size of the file as far as the quota has counted it.
@@ -316,10 +317,10 @@ impl<'a> Store<'a> {
         }
         if let Some(per_cent) = self.min_free {
             if self.unchecked < count {
-                self.unchecked = SPACE_CHECK;
-                self.check_space(per_cent)?;
+                let room = files::space(self.file.as_fd()).map_err(TransferError::FileWrite)?.above(per_cent);
+                self.unchecked = room.min(SPACE_CHECK.max(count));
             }
-            self.unchecked = self.unchecked.saturating_sub(count);
+            self.unchecked = self.unchecked.checked_sub(count).ok_or(TransferError::NoSpace)?;
         }
         self.at = self.at.saturating_add(count);
         if let Some(quota) = self.quota.filter(|_| self.at > self.counted) {
@@ -329,12 +330,6 @@ impl<'a> Store<'a> {
             self.counted = self.at;
         }
         Ok(())
-    }
-
-    fn check_space(&self, per_cent: u8) -> Result<(), TransferError> {
-        let (free, all) = sockets::space_around(self.file).map_err(TransferError::FileWrite)?;
-        let wanted = u128::from(all) * u128::from(per_cent);
-        if u128::from(free) * 100 < wanted { Err(TransferError::NoSpace) } else { Ok(()) }
     }
 
     fn write_all(&mut self, mut bytes: &[u8], flow: &mut Flow<'_>) -> Result<(), TransferError> {

@@ -131,6 +131,10 @@ impl Connecting {
     /// The stream, once poll has said that it is writable.
     pub(crate) fn finish(self) -> io::Result<TcpStream> {
         sockopt::socket_error(&self.0)??;
+        // From any port to a port where nobody listens, TCP may meet itself.
+        if self.0.local_addr()? == self.0.peer_addr()? {
+            return Err(Errno::CONNREFUSED.into());
+        }
         Ok(self.0)
     }
 }
@@ -217,12 +221,6 @@ pub(crate) fn read_more_at(file: impl AsFd, offset: u64, buffer: &mut Vec<u8>) -
 pub(crate) fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     let fd = fd.as_fd();
     Ok(retry_on_intr(|| rustix::io::write(fd, bytes))?)
-}
-
-/// Of the file system that `file` is on: the blocks free to this account, and all.
-pub(crate) fn space_around(file: impl AsFd) -> io::Result<(u64, u64)> {
-    let space = rustix::fs::fstatvfs(file)?;
-    Ok((space.f_bavail, space.f_blocks))
 }
 
 /// Whether an error of a call between a file and a socket is the socket's.
@@ -452,7 +450,10 @@ mod tests {
 
     #[test]
     fn a_refused_connection_is_told_apart_by_finish() {
-        let nobody = listen(loopback(), 1).unwrap().local_addr().unwrap();
+        // Bound, so that no other test has it, and deaf.
+        let deaf = new_socket(loopback()).unwrap();
+        rustix::net::bind(&deaf, &loopback()).unwrap();
+        let nobody = SocketAddr::try_from(rustix::net::getsockname(&deaf).unwrap()).unwrap();
         // Some systems say it at once.
         let outcome = Connecting::start(loopback(), nobody).and_then(|connecting| {
             wait_for(&connecting, PollFlags::OUT, deadline_in(Duration::from_secs(60)))?;
