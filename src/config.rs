@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub denied_commands: Vec<String>,
     /// Directory of the administrator's files, ferryd-files(5) (`-c`, /etc).
     pub config_dir: PathBuf,
+    /// `--control-socket`: where `--who` and `--kick` ask.
+    pub control_socket: Option<PathBuf>,
     /// seccomp and landlock for sessions (off with `--no-sandbox`).
     pub sandbox: bool,
     /// What the administrator should know, logged at start.

@@ -43,7 +43,7 @@ use std::process::ExitCode;
 use account::helper;
 use cli::{Action, Options};
 use config::{Config, Problem, Start};
-use server::{Server, Shared};
+use server::{Server, Shared, operator};
 use sys::activation::{self, Passed, PassedListener};
 use sys::process::{self, Detached, PidFile};
 
@@ -70,6 +70,11 @@ fn run() -> Result<(), u8> {
     match cli::parse(env::args_os().skip(1)).map_err(|line| voice.complain(USAGE, line))? {
         Action::Help => say(&cli::usage()),
         Action::Version => say(&cli::version()),
+        Action::Ask(path, question) => {
+            let path = path.unwrap_or_else(operator::default_path);
+            let answer = operator::ask(&path, question).map_err(|line| voice.complain(FAILURE, line))?;
+            say(&answer)
+        }
         Action::Run(options) => {
             sys::clock::start();
             process::prepare().map_err(|err| voice.complain(FAILURE, err))?;
@@ -193,7 +198,7 @@ fn release(caller: Option<Detached>) -> io::Result<()> {
 
 fn log_warnings(config: &Config) {
     config.warnings.iter().for_each(|warning| ::log::warn!("{warning}"));
-    let descriptors_for_each = 4; // Connection, directory, data connection, file.
+    let descriptors_for_each = 5; // Connection (twice), directory, data connection, file.
     if process::fd_limit()
         .is_some_and(|limit| limit < config.limits.max_clients as u64 * descriptors_for_each)
     {

@@ -177,6 +177,14 @@ impl Authenticator {
         }
     }
 
+    /// Whether `name`, who is logged in, could log in now, were the password right again.
+    pub(crate) fn may_stay(&self, name: &str, anonymous: bool) -> Result<(), Refusal> {
+        match self.anonymous.as_ref().filter(|_| anonymous) {
+            Some(anonymous) => anonymous.log_in(&self.ftpusers(), b"").map(drop),
+            None => self.candidate(name.as_bytes()).map(drop),
+        }
+    }
+
     fn check(
         &self,
         verifier: &Verifier,

@@ -94,6 +94,7 @@ fn config(dir: &Path) -> Config {
             dirmessage: None,
         },
         config_dir: dir.into(),
+        control_socket: None,
         sandbox: true,
     }
 }

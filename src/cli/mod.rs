@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use getopts::{Fail, HasArg, Matches, Occur};
 
 use crate::config::{AnonymousPolicy, DataPolicy, FilePolicy, Limits, Logging, LoginPolicy, PassivePorts};
+use crate::server::operator::Question;
 pub(crate) use options::OPTIONS;
 use options::{Effect, OptionSpec};
 pub(crate) use usage::{usage, version};
@@ -22,6 +23,8 @@ pub(crate) enum Action {
     Help,
     /// Print [`version`].
     Version,
+    /// Ask the server that runs, over this socket.
+    Ask(Option<PathBuf>, Question),
 }
 
 /// What was typed. Settings that need no look-up are in the form they keep.
@@ -36,6 +39,10 @@ pub(crate) struct Options {
     pub port: String,
     pub pid_file: Option<PathBuf>,
     pub config_dir: PathBuf,
+    pub control_socket: Option<PathBuf>,
+    pub who: bool,
+    pub json: bool,
+    pub kick: Option<u64>,
     pub sandbox: bool,
     pub logging: Logging,
     pub no_anonymous: bool,
@@ -70,6 +77,10 @@ impl Default for Options {
             port: "ftp".to_owned(),
             pid_file: None,
             config_dir: PathBuf::from("/etc"),
+            control_socket: None,
+            who: false,
+            json: false,
+            kick: None,
             sandbox: true,
             logging: Logging::default(),
             no_anonymous: false,
@@ -106,9 +117,19 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
             }
         }
     }
-    match matches.free.first() {
-        Some(word) => Err(format!("`{word}`: not an option (--help lists them)")),
-        None => Ok(Action::Run(Box::new(options))),
+    match matches.free.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {}
+        // As people type it.
+        ["who"] => options.who = true,
+        ["kick", id] => options.kick = Some(values::session(id).map_err(|reason| format!("kick: {reason}"))?),
+        [word, ..] => return Err(format!("`{word}`: not an option (--help lists them)")),
+    }
+    match (options.who, options.kick) {
+        (true, Some(_)) => Err("--who: not with --kick".to_owned()),
+        (true, None) => Ok(Action::Ask(options.control_socket, Question::Who { json: options.json })),
+        (false, Some(id)) => Ok(Action::Ask(options.control_socket, Question::Kick { id })),
+        (false, None) if options.json => Err("--json: only with --who".to_owned()),
+        (false, None) => Ok(Action::Run(Box::new(options))),
     }
 }
 

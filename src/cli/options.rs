@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Options;
 use super::values::{
     ban, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of, per_cent,
-    ports, seconds, seconds_or_forever, size,
+    ports, seconds, seconds_or_forever, session, size,
 };
 use crate::config::{AuthMethod, Chroot, LogFormat, WtmpUse};
 
@@ -127,6 +127,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     value("p", "pidfile", "FILE", "write the process id to this file", parse!(pid_file, path)).of(Start),
     value("c", "config-dir", "DIR", "where the files of ferryd-files(5) are (/etc)",
         parse!(config_dir, path_alone)).of(Start),
+    value("", "control-socket", "FILE", "where --who and --kick ask (/run/ferryd/control, if root's)",
+        parse!(control_socket, path)).of(Start),
     flag("", "test-config", "check the options and the files they name, and exit", set!(test_config = true)).of(Start),
     flag("", "no-sandbox", "do not confine sessions by seccomp and landlock", set!(sandbox = false)).of(Start),
     value("", "proxy-protocol", "CIDR", "proxies that announce the client's address", NotAvailableYet).of(Start),
@@ -270,6 +272,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
             options.warnings.push("-B, --blocklistd: there is no blocklistd here; --ban refuses hosts".to_owned());
             Ok(())
         })),
+    flag("", "who", "show who is on, and exit (ferryd who)", set!(who = true)),
+    flag("", "json", "with --who: as JSON", set!(json = true)),
+    value("", "kick", "ID", "end this session of --who, and exit (ferryd kick ID)",
+        parse!(kick, |word| session(word).map(Some))),
     flag("?", "help", "show this, and exit", Help),
     flag("V", "version", "show the version, and exit", Version),
 ];

@@ -167,6 +167,11 @@ pub(super) fn list_limit(word: &str) -> Result<(Option<usize>, Option<usize>), S
     Ok((limit(files, usize::MAX).map_err(wrong)?, limit(depth, usize::MAX).map_err(wrong)?))
 }
 
+/// The number of a session.
+pub(super) fn session(word: &str) -> Result<u64, String> {
+    number(word, 1..=u64::MAX)
+}
+
 /// A facility of syslog(3), by name; its number.
 pub(super) fn facility(word: &str) -> Result<u8, String> {
     const NAMES: [(&str, u8); 18] = [

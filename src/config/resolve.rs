@@ -75,6 +75,7 @@ impl Config {
             },
             denied_commands: options.denied_commands,
             config_dir: options.config_dir,
+            control_socket: options.control_socket,
             sandbox: options.sandbox,
             warnings,
         })

@@ -24,6 +24,9 @@ pub(crate) trait Watch {
     /// It has input, or has ended: takes what there is without blocking, and may
     /// answer STAT with `progress`. Input that is left is offered again at once.
     fn ready(&mut self, progress: &Progress) -> Verdict;
+
+    /// Bytes of the file have moved; called for each piece, so it must be quick.
+    fn moved(&mut self, _progress: &Progress) {}
 }
 
 /// What becomes of the transfer.
@@ -166,6 +169,7 @@ impl<'a> Flow<'a> {
     /// Counts bytes of the file as transferred.
     pub(super) fn count(&mut self, bytes: u64) {
         self.progress.done += bytes;
+        self.watch.moved(&self.progress);
     }
 
     /// Bytes went over the data connection: pauses if that was too fast, and

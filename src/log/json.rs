@@ -63,6 +63,11 @@ impl Object {
         self.raw(if value { "true" } else { "false" });
     }
 
+    pub(crate) fn null(&mut self, name: &str) {
+        self.name(name);
+        self.raw("null");
+    }
+
     /// The object, without a newline.
     pub(crate) fn end(mut self) -> String {
         self.0.push('}');

@@ -4,7 +4,7 @@
 //! A place is taken by the main thread or the session and given back when its
 //! owner drops it, however the session ends.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::guests::Guest;
 use crate::config::{Ban, Limits};
 
 /// Hosts whose failures are remembered at once; more make it forget the oldest.
@@ -31,6 +32,9 @@ struct Places {
     clients: usize,
     hosts: HashMap<IpAddr, usize>,
     users: HashMap<String, usize>,
+    /// By number, in the order of their arrival.
+    guests: BTreeMap<u64, Arc<Guest>>,
+    last_guest: u64,
 }
 
 /// Why a client is not let in.
@@ -59,6 +63,14 @@ impl fmt::Display for Refused {
 pub(crate) struct Slot {
     admission: Arc<Admission>,
     host: IpAddr,
+    guest: Arc<Guest>,
+}
+
+impl Slot {
+    /// What is known of the client.
+    pub(crate) fn guest(&self) -> &Arc<Guest> {
+        &self.guest
+    }
 }
 
 /// One login's place among those of its user.
@@ -102,7 +114,10 @@ impl Admission {
         }
         places.clients += 1;
         *places.hosts.entry(host).or_default() += 1;
-        Ok(Slot { admission: Arc::clone(self), host })
+        places.last_guest += 1;
+        let guest = Arc::new(Guest::new(places.last_guest, host));
+        places.guests.insert(guest.id, Arc::clone(&guest));
+        Ok(Slot { admission: Arc::clone(self), host, guest })
     }
 
     /// A place for a login of `user`; `None` when `--max-per-user` are there.
@@ -126,6 +141,11 @@ impl Admission {
         self.places.lock().clients
     }
 
+    /// Who is there, in the order of arrival.
+    pub(crate) fn guests(&self) -> Vec<Arc<Guest>> {
+        self.places.lock().guests.values().cloned().collect()
+    }
+
     pub(crate) fn census(&self) -> Census {
         let banned = self.bans.as_ref().map_or(0, |bans| bans.lock().count(Instant::now()));
         let places = self.places.lock();
@@ -140,7 +160,9 @@ impl Admission {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.guest.detach();
         let mut places = self.admission.places.lock();
+        places.guests.remove(&self.guest.id);
         places.clients -= 1;
         give_back(&mut places.hosts, &self.host);
     }

@@ -4,32 +4,38 @@
 //! client's bytes and never waits for one. What a client says is `session`'s business.
 
 mod check;
+pub(crate) mod guests;
 pub(crate) mod limits;
 mod listener;
+pub(crate) mod operator;
 mod pool;
 mod process;
 pub(crate) mod quotas;
+pub(crate) mod reload;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::account::Authenticator;
-use crate::config::Config;
+use crate::config::{Config, Start};
 use crate::dtp::PortAllocator;
 use crate::log::{Logins, TransferLog};
 use crate::session;
 use crate::sys::activation::PassedListener;
+use crate::sys::identity;
 use crate::sys::notify::Notifier;
 use crate::sys::process::{Broadcast, Received, Signals, Wake};
 pub(crate) use check::check;
 use limits::{Admission, Refused, Slot};
 pub(crate) use listener::BACKLOG;
 use listener::{Arrival, Listeners};
+use operator::OperatorSocket;
 use pool::Pool;
 
 /// How long transfers may go on after SIGTERM or SIGINT.
@@ -93,6 +99,22 @@ fn because(what: &'static str) -> impl Fn(io::Error) -> io::Error {
     move |err| io::Error::new(err.kind(), format!("{what}: {err}"))
 }
 
+/// Where the operator asks; a server that was not told where does without if it must.
+fn operator_socket(config: &Config) -> io::Result<Option<OperatorSocket>> {
+    if config.listen.start == Start::Connected {
+        return Ok(None);
+    }
+    match &config.control_socket {
+        Some(path) => OperatorSocket::open(path)
+            .map(Some)
+            .map_err(|err| io::Error::new(err.kind(), format!("--control-socket: {err}"))),
+        None if identity::is_root() => Ok(OperatorSocket::open(&operator::default_path())
+            .inspect_err(|err| log::warn!("no --who for this server: {err}"))
+            .ok()),
+        None => Ok(None),
+    }
+}
+
 /// The server, from its first client to its last.
 pub(crate) struct Server {
     shared: Arc<Shared>,
@@ -101,6 +123,7 @@ pub(crate) struct Server {
     wake: Arc<Wake>,
     pool: Pool,
     notifier: Notifier,
+    operator: Option<OperatorSocket>,
     /// When the service manager must hear again that the main thread is not stuck.
     watchdog: Option<Instant>,
     /// When sessions that are still there are cut off; `None` before the shutdown.
@@ -141,7 +164,18 @@ impl Server {
         };
         let pool = Pool::new(serve, Arc::clone(&wake));
         let (signals, notifier) = (Signals::install()?, Notifier::from_env()?);
-        Ok(Server { shared, listeners, signals, wake, pool, notifier, watchdog: None, deadline: None })
+        let operator = operator_socket(&shared.config)?;
+        Ok(Server {
+            shared,
+            listeners,
+            signals,
+            wake,
+            pool,
+            notifier,
+            operator,
+            watchdog: None,
+            deadline: None,
+        })
     }
 
     /// Where it listens, with the ports that it got.
@@ -157,6 +191,9 @@ impl Server {
             let ready = self.wait()?;
             self.answer(self.signals.take());
             self.wake.drain();
+            if let Some(operator) = &self.operator {
+                operator.accept(&self.shared);
+            }
             let returned: Vec<Client> = self.pool.returned().collect();
             returned.into_iter().for_each(|client| self.hand_over(client));
             ready.into_iter().for_each(|index| self.accept(index));
@@ -167,7 +204,8 @@ impl Server {
     /// Waits for a client, a signal, the end of a session or the end of a pause.
     /// Returns which sockets have clients.
     fn wait(&self) -> io::Result<Vec<usize>> {
-        let events = self.signals.fds().into_iter().chain([self.wake.fd()]);
+        let operator = self.operator.iter().map(OperatorSocket::fd);
+        let events = self.signals.fds().into_iter().chain([self.wake.fd()]).chain(operator);
         let others = events.clone().count();
         let mut fds: Vec<PollFd<'_>> = events
             .chain(self.listeners.fds())
@@ -197,6 +235,7 @@ impl Server {
             self.notifier.reloading();
             log::info!("reloading");
             self.reopen_logs();
+            self.check_guests();
             self.notifier.ready(&self.status());
         }
         if received.reopen {
@@ -205,6 +244,18 @@ impl Server {
         }
         for _ in 0..received.stop {
             self.stop();
+        }
+    }
+
+    /// Asks of each session, away from the main thread, whether it may stay.
+    fn check_guests(&self) {
+        let shared = Arc::clone(&self.shared);
+        let spawned = thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            let _ = crate::sys::process::block_signals();
+            reload::check_guests(&shared);
+        });
+        if let Err(err) = spawned {
+            log::error!("the sessions are not checked: {err}");
         }
     }
 
@@ -268,6 +319,7 @@ impl Server {
         };
         match stream.local_addr() {
             Ok(local) => {
+                slot.guest().attach(&stream);
                 self.hand_over(Client { stream, peer, local: canonical(local), slot, resumed: None })
             }
             Err(err) => log::debug!("{}: {err}", peer.ip()), // It has gone.

@@ -5,10 +5,12 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::proto::reply::Reply;
 use crate::proto::telnet::{Line, LineReader};
+use crate::server::guests::Guest;
 use crate::sys::control::{self, Woken};
 use crate::sys::process::Broadcast;
 
@@ -27,6 +29,8 @@ pub(crate) struct ControlConnection {
     reader: LineReader,
     pub peer: SocketAddr,
     pub local: SocketAddr,
+    /// What others see of the session.
+    pub guest: Arc<Guest>,
     /// The client has closed its half.
     ended: bool,
 }
@@ -40,6 +44,8 @@ pub(crate) enum NoLine {
     Failed(io::Error),
     /// The server is going down.
     ShuttingDown,
+    /// The operator or the administrator's files want the client to go.
+    Dismissed,
 }
 
 impl ControlConnection {
@@ -47,15 +53,19 @@ impl ControlConnection {
         stream: TcpStream,
         peer: SocketAddr,
         local: SocketAddr,
+        guest: Arc<Guest>,
     ) -> io::Result<ControlConnection> {
         control::prepare(&stream, WRITE_TIMEOUT)?;
-        Ok(ControlConnection { stream, reader: LineReader::default(), peer, local, ended: false })
+        Ok(ControlConnection { stream, reader: LineReader::default(), peer, local, guest, ended: false })
     }
 
     /// The next line, waited for until `deadline`. Lines that have come are given first, even when
     /// the client has closed its half since, or the server is going down.
     pub(crate) fn read_line(&mut self, deadline: Instant, shutdown: &Broadcast) -> Result<Line, NoLine> {
         loop {
+            if self.guest.must_leave().is_some() {
+                return Err(NoLine::Dismissed);
+            }
             if let Some(line) = self.reader.next_line() {
                 return Ok(line);
             }

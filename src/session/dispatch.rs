@@ -36,6 +36,7 @@ impl Session {
             _ => log::debug!("---> {}", crate::log::text(&line)),
         }
         self.gate(spec)?;
+        self.control.guest.begins(spec.verb);
         match command {
             Command::User(name) => self.user(name, line),
             Command::Pass(password) => self.pass(&password),

@@ -13,6 +13,7 @@ use super::state::Login;
 use crate::account::{self, Account, AccountKind};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
+use crate::server::reload::SYSTEM_NOLOGIN;
 use crate::sys::clock;
 use crate::vfs::Vfs;
 
@@ -21,9 +22,6 @@ const MAX_TEXT: usize = 64 << 10;
 const MAX_LINE: usize = 1024;
 /// Bytes that one escape may stand for.
 const MAX_VALUE: usize = 256;
-
-/// Where FreeBSD's shutdown(8) and systemd say that nobody may log in any more.
-const SYSTEM_NOLOGIN: &str = "/var/run/nologin";
 
 /// What the escapes stand for.
 #[derive(Default)]

@@ -28,13 +28,14 @@ use stop::Stop;
 /// Serves one client on the calling thread, to the end or until it wants to be another.
 pub(crate) fn serve(client: Client, shared: &Arc<Shared>) -> Served {
     let Client { stream, peer, local, slot, resumed } = client;
-    let control = match ControlConnection::new(stream, peer, local) {
+    let control = match ControlConnection::new(stream, peer, local, Arc::clone(slot.guest())) {
         Ok(control) => control,
         Err(error) => {
             log::debug!("{}: {error}", peer.ip().to_canonical());
             return Served::default();
         }
     };
+    slot.guest().arrives();
     let mut session = Session::new(control, slot, Arc::clone(shared));
     let end = session.run(resumed);
     session.close(end)
@@ -139,12 +140,17 @@ impl Session {
                     let _ = self.control.send(&reply);
                     return End::Closed;
                 }
+                // The transfer was cut off, not the client.
+                Err(Stop::Hangup(_)) if self.control.guest.must_leave().is_some() => {
+                    return self.no_line(NoLine::Dismissed);
+                }
                 Err(Stop::Hangup(error)) => return End::Hangup(error),
                 Err(Stop::StartOver(line)) => return End::StartOver(line),
             };
             if let Err(error) = self.control.send(&reply) {
                 return End::Hangup(error);
             }
+            self.control.guest.ends();
         }
     }
 
@@ -186,6 +192,7 @@ impl Session {
         let farewell = match reason {
             NoLine::Closed => return End::Closed,
             NoLine::Failed(error) => return End::Hangup(error),
+            NoLine::Dismissed => self.control.guest.farewell().to_owned(),
             NoLine::ShuttingDown => "The server is shutting down; closing the connection.".to_owned(),
             NoLine::TimedOut => match &self.login {
                 Login::LoggedIn(login) => {
@@ -200,6 +207,8 @@ impl Session {
             },
         };
         let _ = self.control.send(&Reply::new(ReplyCode::ServiceNotAvailable, farewell));
+        // Closing a socket with unread input could take the reply away from the client.
+        let _ = self.control.take_input();
         End::Closed
     }
 

@@ -10,6 +10,7 @@ use super::control::ControlConnection;
 use crate::dtp::{Progress, Verdict, Watch};
 use crate::proto::command::verb_of;
 use crate::proto::reply::{Reply, ReplyCode};
+use crate::server::guests::Leave;
 
 /// What a transfer asks for whether to go on.
 pub(crate) struct ControlWatch<'a> {
@@ -40,6 +41,12 @@ impl<'a> ControlWatch<'a> {
         }
         // A client that says QUIT and closes its half wants the transfer to end well;
         // one that just closes is gone (RFC 959 section 4.1.1, QUIT).
+        match self.control.guest.must_leave() {
+            Some(Leave::Now) => return Verdict::Hangup(io::ErrorKind::ConnectionAborted.into()),
+            // The end of input that it saw is not the client's; what is under way may be finished.
+            Some(Leave::Soon) => return Verdict::Continue,
+            None => (),
+        }
         if self.control.is_ended() && !self.control.reader().any_line(is_quit) {
             return Verdict::Hangup(io::ErrorKind::UnexpectedEof.into());
         }
@@ -57,6 +64,10 @@ impl Watch for ControlWatch<'_> {
             Ok(()) => self.look(progress),
             Err(error) => Verdict::Hangup(error),
         }
+    }
+
+    fn moved(&mut self, progress: &Progress) {
+        self.control.guest.moved(progress.done, progress.total);
     }
 }
 

@@ -15,4 +15,5 @@ pub(crate) mod process;
 pub(crate) mod root;
 pub(crate) mod sandbox;
 pub(crate) mod sockets;
+pub(crate) mod unix;
 pub(crate) mod wtmp;

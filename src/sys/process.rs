@@ -333,6 +333,18 @@ fn stack_bottom() -> Option<usize> {
     (found == 0).then(|| bottom.addr().next_multiple_of(rustix::param::page_size()))
 }
 
+/// What the calling thread is called, where the system shows that; cut at 15 bytes.
+#[cfg(target_os = "linux")]
+pub(crate) fn name_thread(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = rustix::thread::set_name(&name); // Only for the eye.
+    }
+}
+
+/// What the calling thread is called, where the system shows that.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn name_thread(_name: &str) {}
+
 /// Asks the child process `id` to end.
 pub(crate) fn terminate(id: u32) -> io::Result<()> {
     let pid =

@@ -24,7 +24,8 @@ impl Daemon<'_> {
     fn start<'a>(folder: &'a Folder, port: u16, args: &[&str]) -> Daemon<'a> {
         let pid_file = folder.join("pid");
         let port = port.to_string();
-        let own = ["-D", "-a", "127.0.0.1", "-P", &port, "-p", pid_file.to_str().unwrap()];
+        let control = format!("--control-socket={}", folder.join("control").display());
+        let own = ["-D", "-a", "127.0.0.1", "-P", &port, "-p", pid_file.to_str().unwrap(), &control];
         let output = ferryd(folder, &[&own, args].concat());
         assert!(output.status.success(), "{output:?}");
         assert!(output.stderr.is_empty(), "{output:?}");

@@ -10,3 +10,4 @@ mod logs;
 mod manager;
 #[allow(dead_code, reason = "not every test needs all of it")]
 mod support;
+mod who;

@@ -135,13 +135,19 @@ impl Server {
     pub(crate) fn start_in(folder: Folder, args: &[&str], env: &[(&str, &str)]) -> Server {
         let log = folder.join("log");
         let file = fs::File::create(&log).unwrap();
+        let control = format!("--control-socket={}", folder.join("control").display());
         let mut command = Command::new(FERRYD);
-        command.args(["-F", "-a", "127.0.0.1", "-P", "0"]).args(folder.options()).args(args);
+        command.args(["-F", "-a", "127.0.0.1", "-P", "0", &control]).args(folder.options()).args(args);
         command.envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let mut process = Process::start(&mut command);
         let address = announced(&mut process);
         Server { process, folder, address, log }
+    }
+
+    /// The option that names its control socket.
+    pub(crate) fn control_socket(&self) -> String {
+        format!("--control-socket={}", self.folder.join("control").display())
     }
 
     pub(crate) fn log(&self) -> String {

@@ -10,6 +10,7 @@ use crate::proto::listing::Letters;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::secret::Password;
+use crate::server::guests::User;
 use crate::session::Session;
 use crate::session::state::{LoggedIn, Login, Parameters, Rates};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
@@ -103,6 +104,10 @@ impl Session {
                 _ => (VirtualPath::root(), " Your home directory is not there; you start in /."),
             };
         let text = self.welcome(&account, note);
+        self.control.guest.is_user(Some(User {
+            name: account.name.clone(),
+            anonymous: matches!(account.kind, AccountKind::Anonymous { .. }),
+        }));
         let umask = account.options.umask.unwrap_or(config.files.umask);
         let rates = Rates::of(&account, &config.limits);
         self.login = Login::LoggedIn(Box::new(LoggedIn {
@@ -239,6 +244,7 @@ impl Session {
             return Err(self.start_over(None));
         }
         self.login = Login::NotLoggedIn;
+        self.control.guest.is_user(None);
         self.login_deadline = Instant::now() + self.shared.config.limits.login_timeout;
         self.parameters = Parameters::new(self.shared.config.limits.idle_timeout);
         self.leftover.restart_at = 0;

@@ -59,6 +59,7 @@ impl Session {
         let opening = self.opening(path, Some(size));
         let codec = Outbound::new(self.parameters.representation);
         let limits = self.transfer_limits(rate);
+        self.control.guest.moves(target.as_bytes());
         let outcome = self.transfer(&opening, |connection, watch| {
             dtp::send(connection, &Source { file: &file, offset, size }, codec, &limits, watch)
         });
@@ -136,6 +137,7 @@ impl Session {
         let codec = Inbound::new(self.parameters.representation);
         let limits = self.transfer_limits(rate);
         let truncate = how == Upload::Replace && restart == 0 && size > 0;
+        self.control.guest.moves(target.as_bytes());
         let outcome = self.transfer(&opening, |connection, watch| {
             // Only now: a data connection that never came must not cost the file that was there.
             if truncate {

@@ -1,0 +1,244 @@
+//! The operator's socket: a UNIX socket over which `ferryd --who` and `--kick`
+//! talk to the server that runs. For root, and for whoever runs the server.
+//!
+//! One line is asked, the rest of the connection is the answer: `ok` or
+//! `error: WHY` on a line, and the text.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::Shared;
+use super::guests::{self, Leave};
+use crate::sys::process::{self, PidFile};
+use crate::sys::unix;
+
+/// How long either side waits for the other.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Questions that are answered at the same time.
+const MOST: usize = 4;
+
+/// The longest question.
+const LONGEST: u64 = 256;
+
+/// What an operator asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    Who { json: bool },
+    Kick { id: u64 },
+}
+
+/// Where it is, unless `--control-socket` says otherwise: a place for root alone.
+pub(crate) fn default_path() -> PathBuf {
+    let run = if Path::new("/run").is_dir() { "/run" } else { "/var/run" };
+    Path::new(run).join("ferryd").join("control")
+}
+
+/// Asks the server behind the socket, and returns what it says. The error is a line.
+pub(crate) fn ask(path: &Path, question: Question) -> Result<String, String> {
+    let failed = |err: io::Error| match err.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            format!("{}: no server runs here", path.display())
+        }
+        _ => format!("{}: {err}", path.display()),
+    };
+    let mut answer = String::new();
+    let mut stream = UnixStream::connect(path).map_err(failed)?;
+    stream.set_read_timeout(Some(PATIENCE * 2)).map_err(failed)?;
+    let line = match question {
+        Question::Who { json: false } => "who\n".to_owned(),
+        Question::Who { json: true } => "who json\n".to_owned(),
+        Question::Kick { id } => format!("kick {id}\n"),
+    };
+    stream.write_all(line.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).map_err(failed)?;
+    match answer.split_once('\n') {
+        Some(("ok", text)) => Ok(text.to_owned()),
+        Some((line, _)) => Err(line.trim_start_matches("error: ").to_owned()),
+        None => Err(format!("{}: no answer", path.display())),
+    }
+}
+
+/// The server's end; the socket is removed on drop.
+pub(super) struct OperatorSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Says whose socket it is: one without a lock is stale.
+    _lock: PidFile,
+    answering: Arc<AtomicUsize>,
+}
+
+impl OperatorSocket {
+    /// Listens at `path`, whose directory is made if it is not there. What a server that was
+    /// killed has left behind is replaced.
+    ///
+    /// # Errors
+    /// Another server is there; a directory that others may write to. The error begins with the path.
+    pub(super) fn open(path: &Path) -> io::Result<OperatorSocket> {
+        OperatorSocket::try_open(path)
+            .map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
+    }
+
+    fn try_open(path: &Path) -> io::Result<OperatorSocket> {
+        let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        if let Err(err) = DirBuilder::new().mode(0o755).create(dir)
+            && err.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(err);
+        }
+        let meta = fs::metadata(dir)?;
+        let sticky = meta.mode() & 0o1000 != 0;
+        if ![0, rustix::process::geteuid().as_raw()].contains(&meta.uid())
+            || meta.mode() & 0o022 != 0 && !sticky
+        {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may write to its directory"));
+        }
+        let lock = PidFile::create(&path.with_added_extension("pid"))?;
+        match fs::symlink_metadata(path) {
+            Ok(meta) if std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type()) => {
+                fs::remove_file(path)?
+            }
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "is not a socket")),
+            Err(_) => (),
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        Ok(OperatorSocket { listener, path: path.to_owned(), _lock: lock, answering: Arc::default() })
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Lets those in who ask, each on a thread of its own: the main thread waits for nobody.
+    pub(super) fn accept(&self, shared: &Arc<Shared>) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let place = Place::take(&self.answering);
+            let (Some(place), Ok(true)) = (place, may_ask(&stream)) else { continue };
+            let shared = Arc::clone(shared);
+            let spawned = thread::Builder::new().name("operator".to_owned()).spawn(move || {
+                let _place = place;
+                let _ = process::block_signals();
+                // An operator that has gone needs no answer.
+                let _ = serve(&stream, &shared);
+            });
+            if let Err(err) = spawned {
+                log::warn!("no thread for an operator: {err}");
+            }
+        }
+    }
+}
+
+impl Drop for OperatorSocket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path); // Stale at worst, and then without a lock.
+    }
+}
+
+/// One of the places of those who are answered.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(count: &Arc<AtomicUsize>) -> Option<Place> {
+        let place = Place(Arc::clone(count));
+        (count.fetch_add(1, Ordering::SeqCst) < MOST).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The socket's mode says so too; this does not depend on the system's heeding it.
+fn may_ask(stream: &UnixStream) -> io::Result<bool> {
+    let uid = unix::peer_uid(stream)?;
+    let allowed = uid == 0 || uid == rustix::process::geteuid().as_raw();
+    if !allowed {
+        log::warn!("the account with uid {uid} asked for what is the operator's");
+    }
+    Ok(allowed)
+}
+
+fn serve(stream: &UnixStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(LONGEST)).read_line(&mut line)?;
+    let answer = match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["who"] => Ok(guests::table(&snapshots(shared))),
+        ["who", "json"] => Ok(guests::array(&snapshots(shared))),
+        ["kick", id] => kick(shared, id),
+        _ => Err("not understood".to_owned()),
+    };
+    let text = answer.map_or_else(|why| format!("error: {why}\n"), |text| format!("ok\n{text}"));
+    let mut stream = stream;
+    stream.write_all(text.as_bytes())
+}
+
+fn snapshots(shared: &Shared) -> Vec<guests::Snapshot> {
+    shared.limits.guests().iter().map(|guest| guest.snapshot()).collect()
+}
+
+fn kick(shared: &Shared, id: &str) -> Result<String, String> {
+    let guests = shared.limits.guests();
+    let found = id.parse().ok().and_then(|id: u64| guests.iter().find(|guest| guest.id == id));
+    let guest = found.ok_or_else(|| format!("there is no session {id}"))?;
+    log::info!(event = "kicked", session = guest.id; "session {} ended by the operator", guest.id);
+    guest.dismiss(Leave::Now, "The operator closed the connection.");
+    Ok(String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("ferryd-operator-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
+        let dir = dir("stale");
+        let path = dir.join("control");
+        DirBuilder::new().mode(0o755).create(&dir).unwrap();
+        drop(UnixListener::bind(&path).unwrap()); // Nobody removes it.
+        let first = OperatorSocket::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let err = OperatorSocket::open(&path).err().expect("it is taken").to_string();
+        assert!(err.contains("already running as process"), "{err}");
+        drop(first);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing is left behind");
+        fs::write(&path, "a file").unwrap();
+        assert!(OperatorSocket::open(&path).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a file");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_no_place_for_it() {
+        let dir = dir("open");
+        DirBuilder::new().mode(0o700).create(&dir).unwrap();
+        fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
+        assert!(OperatorSocket::open(&dir.join("control")).is_err());
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn where_no_server_is_it_says_so() {
+        let err = ask(Path::new("/no/such/socket"), Question::Who { json: false }).unwrap_err();
+        assert_eq!(err, "/no/such/socket: no server runs here");
+    }
+}
