@@ -21,8 +21,9 @@ pub(crate) struct Config {
     pub files: FilePolicy,
     pub greeting: Greeting,
     /// `--deny-commands`: rows of COMMANDS by their verbs, and of SITE_COMMANDS as `SITE CHMOD`.
+    /// `None`: no TLS.
+    pub tls: Option<TlsPolicy>,
     pub denied_commands: Vec<String>,
-    /// Directory of the administrator's files, ferryd-files(5) (`-c`, /etc).
     pub config_dir: PathBuf,
     /// `--control-socket`: where `--who` and `--kick` ask.
     pub control_socket: Option<PathBuf>,
@@ -41,6 +42,8 @@ pub(crate) struct Listen {
     /// Addresses to bind; resolved from `-a`, `-4`, `-6` and `-P`. A wildcard
     /// IPv6 address among them is bound with IPV6_V6ONLY.
     pub addresses: Vec<SocketAddr>,
+    /// The same with the port of `--tls-port`, where clients begin with TLS.
+    pub tls_addresses: Vec<SocketAddr>,
     /// `-p`: where the process id is written.
     pub pid_file: Option<PathBuf>,
 }
@@ -396,6 +399,54 @@ pub(crate) fn bytes(word: &str) -> Option<u64> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// Certificates, and who needs TLS.
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "what TLS alone needs"))]
+#[derive(Clone, Debug)]
+pub(crate) struct TlsPolicy {
+    /// `--tls`.
+    pub required: TlsRequired,
+    /// `--tls-cert` with `--tls-key`; none with `--tls-self-signed`.
+    pub pairs: Vec<KeyPair>,
+    /// `--tls-self-signed`.
+    pub self_signed: bool,
+    /// `--tls-port`: where clients begin with TLS.
+    pub port: Option<u16>,
+    /// `--tls-min=1.3`.
+    pub only_tls13: bool,
+    /// `--tls-require-reuse`: a data connection proves by its session whose it is.
+    pub require_reuse: bool,
+    /// `--tls-client-ca`.
+    pub client_ca: Option<PathBuf>,
+    pub client_auth: ClientAuth,
+    /// `--tls-allow-ccc`: a client may give the control connection's protection up.
+    pub allow_ccc: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TlsRequired {
+    /// For nothing.
+    No,
+    /// For the login of everybody but anonymous clients.
+    Login,
+    /// For every login, and every data connection.
+    All,
+}
+
+/// A certificate's file, with those that sign it, and its key's; `None` when the key is in the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyPair {
+    pub certificate: PathBuf,
+    pub key: Option<PathBuf>,
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientAuth {
+    Off,
+    Request,
+    Require,
 }
 
 /// What a client is told of the server.

@@ -16,6 +16,7 @@
 //! vfs/         4 FILES: the tree the client sees, with the account's rights
 //! dtp/         4 DATA, the server-DTP: the data connection and the bytes on it
 //! proto/       5 REPLY, and the rest of the pure protocol: bytes in, values out
+//! tls/         certificates, and TLS connections of both kinds
 //! sys/         the only unsafe code, the only cfg(target_os)
 //! ```
 //!
@@ -32,6 +33,7 @@ mod server;
 mod session;
 #[allow(unsafe_code, reason = "sys is where the operating system is made safe to call")]
 mod sys;
+mod tls;
 mod vfs;
 
 use std::env;
@@ -187,7 +189,7 @@ fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<(Server,
         None => Server::standalone(shared),
     };
     let server = server.map_err(|err| err.to_string())?;
-    announce.print(&server.addresses().map_err(|err| err.to_string())?);
+    announce.print(&server.addresses().map_err(|err| err.to_string())?, server.fingerprint());
     Ok((server, pid_file))
 }
 
@@ -224,7 +226,7 @@ impl Announcement {
         }
     }
 
-    fn print(&self, addresses: &[SocketAddr]) {
+    fn print(&self, addresses: &[SocketAddr], fingerprint: Option<String>) {
         addresses.iter().for_each(|address| ::log::debug!("listening on {address}"));
         if !self.foreground && !self.chosen {
             return;
@@ -232,6 +234,11 @@ impl Announcement {
         let mut text: String = addresses.iter().map(|address| format!("listening on {address}\n")).collect();
         if let (true, true, Some(first)) = (self.foreground, self.trial, addresses.first()) {
             text += &format!("try: curl {}\n", url(first));
+        }
+        if let Some(fingerprint) = fingerprint {
+            text += &format!(
+                "a self-signed certificate, for trying out and nothing else; its SHA-256 fingerprint:\n{fingerprint}\n"
+            );
         }
         // Nobody may be listening to standard output; clients are served all the same.
         let _ = say(&text);

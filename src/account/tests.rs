@@ -48,7 +48,7 @@ impl Drop for Scratch {
 fn config(dir: &Path) -> Config {
     let second = Duration::from_secs(1);
     Config {
-        listen: Listen { start: Start::Foreground, addresses: vec![], pid_file: None },
+        listen: Listen { start: Start::Foreground, addresses: vec![], tls_addresses: vec![], pid_file: None },
         warnings: Vec::new(),
         logging: Logging::default(),
         limits: Limits::default(),
@@ -93,6 +93,7 @@ fn config(dir: &Path) -> Config {
             motd: None,
             dirmessage: None,
         },
+        tls: None,
         config_dir: dir.into(),
         control_socket: None,
         sandbox: true,

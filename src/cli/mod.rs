@@ -10,7 +10,10 @@ use std::path::PathBuf;
 
 use getopts::{Fail, HasArg, Matches, Occur};
 
-use crate::config::{AnonymousPolicy, DataPolicy, FilePolicy, Limits, Logging, LoginPolicy, PassivePorts};
+use crate::config::{
+    AnonymousPolicy, ClientAuth, DataPolicy, FilePolicy, Limits, Logging, LoginPolicy, PassivePorts,
+    TlsRequired,
+};
 use crate::server::operator::Question;
 pub(crate) use options::OPTIONS;
 use options::{Effect, OptionSpec};
@@ -55,6 +58,7 @@ pub(crate) struct Options {
     pub passive_address: Option<String>,
     pub files: FilePolicy,
     pub limits: Limits,
+    pub tls: TlsOptions,
     pub hide_host: bool,
     pub hide_version: bool,
     pub banner: Option<PathBuf>,
@@ -63,6 +67,22 @@ pub(crate) struct Options {
     pub denied_commands: Vec<String>,
     /// To be logged once there is a log.
     pub warnings: Vec<String>,
+}
+
+/// What was said of TLS.
+#[derive(Debug, Default)]
+pub(crate) struct TlsOptions {
+    /// The inner `None` is `off`.
+    pub required: Option<Option<TlsRequired>>,
+    pub certificates: Vec<PathBuf>,
+    pub keys: Vec<PathBuf>,
+    pub self_signed: bool,
+    pub port: Option<String>,
+    pub only_tls13: bool,
+    pub no_reuse: bool,
+    pub client_ca: Option<PathBuf>,
+    pub client_auth: Option<ClientAuth>,
+    pub allow_ccc: bool,
 }
 
 impl Default for Options {
@@ -91,6 +111,7 @@ impl Default for Options {
             passive_address: None,
             files: FilePolicy::default(),
             limits: Limits::default(),
+            tls: TlsOptions::default(),
             hide_host: false,
             hide_version: false,
             banner: None,
@@ -248,7 +269,7 @@ mod tests {
             (&["--daemon=yes"], "--daemon: takes no value"),
             (&["-u", "999"], "-u, --umask: `999` is not"),
             (&["--max-clients=0"], "--max-clients: `0` is not a number from 1 "),
-            (&["--tls=require"], "--tls: not available yet"),
+            (&["--tls=always"], "--tls: `always` is not one of off, "),
             (&["--syslog-facility=kern"], "--syslog-facility: `kern` is not one of ftp, daemon"),
             (&["there"], "`there`: not an option"),
         ] {

@@ -12,7 +12,7 @@ use super::values::{
     ban, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of, per_cent,
     ports, seconds, seconds_or_forever, session, size,
 };
-use crate::config::{AuthMethod, Chroot, LogFormat, WtmpUse};
+use crate::config::{AuthMethod, Chroot, ClientAuth, LogFormat, TlsRequired, WtmpUse};
 
 /// A session's thread and sockets are worth having a million of on no machine.
 const MOST_CLIENTS: usize = 1_000_000;
@@ -246,14 +246,26 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
             Ok(())
         })).of(Limits),
 
-    value("", "tls", "WHEN", "off, allow, require-login or require", NotAvailableYet).of(Tls),
-    value("", "tls-cert", "FILE", "certificates; may be repeated", NotAvailableYet).of(Tls),
-    value("", "tls-key", "FILE", "their key", NotAvailableYet).of(Tls),
-    value("", "tls-port", "PORT", "port for TLS from the first byte", NotAvailableYet).of(Tls),
-    value("", "tls-min", "VERSION", "1.2 or 1.3", NotAvailableYet).of(Tls),
-    value("", "tls-require-reuse", "yes|no", "data connections resume the session", NotAvailableYet).of(Tls),
-    value("", "tls-client-ca", "FILE", "who signs the clients' certificates", NotAvailableYet).of(Tls),
-    value("", "tls-client-auth", "WHEN", "off, request or require", NotAvailableYet).of(Tls),
+    value("", "tls", "WHEN", "who needs TLS: off, allow, require-login or require (require-login, with a certificate)",
+        parse!(tls.required, |word| one_of(word, &[("off", None), ("allow", Some(TlsRequired::No)),
+            ("require-login", Some(TlsRequired::Login)), ("require", Some(TlsRequired::All))]).map(Some))).of(Tls),
+    value("", "tls-cert", "FILE", "certificate, and those that sign it, in PEM; may be repeated",
+        Set(|options, word| { options.tls.certificates.extend(path(word)?); Ok(()) })).of(Tls),
+    value("", "tls-key", "FILE", "its key, unless that is in the same file; may be repeated",
+        Set(|options, word| { options.tls.keys.extend(path(word)?); Ok(()) })).of(Tls),
+    flag("", "tls-self-signed", "make a certificate for this run, to try TLS out", set!(tls.self_signed = true)).of(Tls),
+    value("", "tls-port", "PORT", "listen there too, for clients that begin with TLS (ftps is 990)",
+        parse!(tls.port, |word| text(word).map(Some))).of(Tls),
+    value("", "tls-min", "VERSION", "1.2 or 1.3 (1.2)",
+        parse!(tls.only_tls13, |word| one_of(word, &[("1.2", false), ("1.3", true)]))).of(Tls),
+    value("", "tls-require-reuse", "yes|no", "data connections resume the control connection's session (yes)",
+        parse!(tls.no_reuse, |word| one_of(word, &[("yes", false), ("no", true)]))).of(Tls),
+    value("", "tls-client-ca", "FILE", "who signs the clients' certificates, in PEM", parse!(tls.client_ca, path)).of(Tls),
+    value("", "tls-client-auth", "WHEN", "whether clients show one: off, request or require (require, with --tls-client-ca)",
+        parse!(tls.client_auth, |word| one_of(word, &[("off", ClientAuth::Off), ("request", ClientAuth::Request),
+            ("require", ClientAuth::Require)]).map(Some))).of(Tls),
+    flag("", "tls-allow-ccc", "clients may give up the control connection's protection after the login",
+        set!(tls.allow_ccc = true)).of(Tls),
 
     flag("h", "hide-host-info", "tell clients neither host name, version nor system",
         set!(hide_host = true)),

@@ -4,13 +4,17 @@
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
-    AnonymousPolicy, Config, DataPolicy, Greeting, Limits, Listen, LoginPolicy, PassivePorts, Start,
+    AnonymousPolicy, ClientAuth, Config, DataPolicy, Greeting, KeyPair, Limits, Listen, LoginPolicy,
+    PassivePorts, Start, TlsPolicy, TlsRequired,
 };
-use crate::cli::Options;
+use crate::cli::{Options, TlsOptions};
 use crate::sys::process;
+
+/// `-P none`: clients begin with TLS, or not at all.
+const NO_PORT: &str = "none";
 
 /// What is wrong with an option, found once all of them are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,15 @@ impl Config {
         if !matches!(start, Start::Connected | Start::Activated) {
             keep(listen_addresses(&options).map(|found| addresses = found));
         }
+        let mut tls = None;
+        keep(tls_policy(&options).map(|found| tls = found));
+        let mut tls_addresses = Vec::new();
+        if let Some(port) = tls.as_ref().and_then(|tls| tls.port).filter(|_| start != Start::Connected) {
+            keep(addresses_at(&options, port).map(|found| tls_addresses = found));
+        }
+        if options.port == NO_PORT && tls.as_ref().is_none_or(|tls| tls.port.is_none()) {
+            keep(problem("-P, --port", "`none` needs --tls-port"));
+        }
         let mut login = LoginPolicy { anonymous: None, ..options.login.clone() };
         keep(anonymous(&options, rustix::process::geteuid().is_root()).map(|found| login.anonymous = found));
         if let Some(anonymous) = login.anonymous.as_ref().filter(|found| found.user != options.anonymous.user)
@@ -59,12 +72,13 @@ impl Config {
         }
 
         Ok(Config {
-            listen: Listen { start, addresses, pid_file: options.pid_file },
+            listen: Listen { start, addresses, tls_addresses, pid_file: options.pid_file },
             logging: options.logging,
             limits,
             login,
             data,
             files: options.files,
+            tls,
             greeting: Greeting {
                 hide_host: options.hide_host,
                 hide_version: options.hide_version,
@@ -119,7 +133,13 @@ fn limits(options: &Options, warnings: &mut Vec<String>) -> Limits {
 
 /// The addresses of `-a`, or the wildcards, with the port; in the families asked for.
 fn listen_addresses(options: &Options) -> Result<Vec<SocketAddr>, Problem> {
-    let port = port(&options.port)?;
+    match options.port.as_str() {
+        NO_PORT => Ok(Vec::new()),
+        word => addresses_at(options, port("-P, --port", word)?),
+    }
+}
+
+fn addresses_at(options: &Options, port: u16) -> Result<Vec<SocketAddr>, Problem> {
     let both = options.ipv4 == options.ipv6;
     let wanted = |address: &SocketAddr| both || address.is_ipv4() == options.ipv4;
     if options.bind.is_empty() {
@@ -144,21 +164,80 @@ fn listen_addresses(options: &Options) -> Result<Vec<SocketAddr>, Problem> {
 }
 
 /// A number, or the name of a service.
-fn port(word: &str) -> Result<u16, Problem> {
-    const OPTION: &str = "-P, --port";
+fn port(option: &'static str, word: &str) -> Result<u16, Problem> {
     if word.bytes().all(|byte| byte.is_ascii_digit()) {
-        return word.parse().or_else(|_| problem(OPTION, format!("`{word}` is not a port from 0 to 65535")));
-    }
-    if word == "none" {
-        return problem(OPTION, "`none` needs --tls-port, which is not available yet");
+        return word.parse().or_else(|_| problem(option, format!("`{word}` is not a port from 0 to 65535")));
     }
     let services = fs::read_to_string("/etc/services").unwrap_or_default();
     match tcp_service(&services, word) {
         Some(port) => Ok(port),
         // Small systems have no such file.
         None if word == "ftp" => Ok(21),
-        None => problem(OPTION, format!("`{word}` is neither a number nor a service in /etc/services")),
+        None if word == "ftps" => Ok(990),
+        None => problem(option, format!("`{word}` is neither a number nor a service in /etc/services")),
     }
+}
+
+/// Certificates and rules; `None` without TLS.
+fn tls_policy(options: &Options) -> Result<Option<TlsPolicy>, Problem> {
+    let tls = &options.tls;
+    let certificate = !tls.certificates.is_empty() || tls.self_signed;
+    let required = match tls.required {
+        Some(None) => return Ok(None),
+        Some(Some(required)) => required,
+        // Whoever has a certificate does not want passwords to be seen.
+        None => TlsRequired::Login,
+    };
+    if !certificate {
+        let needs = [
+            ("--tls", tls.required.is_some()),
+            ("--tls-key", !tls.keys.is_empty()),
+            ("--tls-port", tls.port.is_some()),
+            ("--tls-client-ca", tls.client_ca.is_some()),
+        ];
+        return match needs.iter().find(|(_, given)| *given) {
+            Some((option, _)) => problem(option, "needs --tls-cert, or --tls-self-signed to try it out"),
+            None => Ok(None),
+        };
+    }
+    if !cfg!(feature = "tls") {
+        return problem("--tls", "this ferryd was built without TLS");
+    }
+    if tls.self_signed && !tls.certificates.is_empty() {
+        return problem("--tls-self-signed", "not with --tls-cert");
+    }
+    let client_auth = match (&tls.client_ca, tls.client_auth) {
+        (None, Some(ClientAuth::Request | ClientAuth::Require)) => {
+            return problem("--tls-client-auth", "needs --tls-client-ca");
+        }
+        (None, _) => ClientAuth::Off,
+        (Some(_), asked) => asked.unwrap_or(ClientAuth::Require),
+    };
+    Ok(Some(TlsPolicy {
+        required,
+        pairs: key_pairs(tls)?,
+        self_signed: tls.self_signed,
+        port: tls.port.as_deref().map(|word| port("--tls-port", word)).transpose()?,
+        only_tls13: tls.only_tls13,
+        require_reuse: !tls.no_reuse,
+        client_ca: tls.client_ca.clone(),
+        client_auth,
+        allow_ccc: tls.allow_ccc,
+    }))
+}
+
+/// The first key belongs to the first certificate, and so on.
+fn key_pairs(tls: &TlsOptions) -> Result<Vec<KeyPair>, Problem> {
+    let (certificates, keys) = (tls.certificates.len(), tls.keys.len());
+    if keys != 0 && keys != certificates {
+        let reason = format!("{keys} of them for {certificates} of --tls-cert: one for each, or none");
+        return problem("--tls-key", reason);
+    }
+    let pair = |(index, certificate): (usize, &PathBuf)| KeyPair {
+        certificate: certificate.clone(),
+        key: tls.keys.get(index).cloned(),
+    };
+    Ok(tls.certificates.iter().enumerate().map(pair).collect())
 }
 
 /// The port of a TCP service in a file of the form of services(5).

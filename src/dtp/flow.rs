@@ -2,14 +2,19 @@
 //! at the control connection, at the clock, and at the rate allowed.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::DataConnection;
 use super::transfer::{TransferError, TransferLimits};
 use crate::sys::sockets::{self, PollFd, PollFlags};
+use crate::tls::TlsConnection;
 
 /// A stream that never has to wait looks at the control connection after this many bytes.
 const LOOK_EVERY: u64 = 1 << 20;
+/// What is encrypted at once: eight records, which one call sends.
+const TLS_PIECE: usize = 128 << 10;
 /// Pieces of a transfer with a rate limit last this part of a second.
 const PIECES_A_SECOND: u64 = 20;
 /// What a rate limit makes up for after it slept too long, and no more, so
@@ -120,7 +125,8 @@ fn poll_both(
 
 /// The moving bytes of one transfer.
 pub(super) struct Flow<'a> {
-    data: BorrowedFd<'a>,
+    stream: &'a TcpStream,
+    tls: Option<&'a mut TlsConnection>,
     watch: &'a mut dyn Watch,
     progress: Progress,
     timeout: Duration,
@@ -133,13 +139,14 @@ pub(super) struct Flow<'a> {
 
 impl<'a> Flow<'a> {
     pub(super) fn new(
-        data: BorrowedFd<'a>,
+        connection: &'a mut DataConnection,
         limits: &TransferLimits,
         total: Option<u64>,
         watch: &'a mut dyn Watch,
     ) -> Flow<'a> {
         Flow {
-            data,
+            stream: &connection.stream,
+            tls: connection.tls.as_deref_mut(),
             watch,
             progress: Progress::new(total),
             timeout: limits.timeout,
@@ -150,7 +157,12 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn data(&self) -> BorrowedFd<'a> {
-        self.data
+        self.stream.as_fd()
+    }
+
+    /// What the kernel moves by itself goes past TLS.
+    pub(super) fn is_plain(&self) -> bool {
+        self.tls.is_none()
     }
 
     /// Bytes of the file so far.
@@ -190,17 +202,70 @@ impl<'a> Flow<'a> {
     pub(super) fn wait_for(&mut self, events: PollFlags) -> Result<(), TransferError> {
         self.unwatched = 0;
         let deadline = self.stalled.get_or_insert_with(Instant::now).checked_add(self.timeout);
-        match wait(Some((self.data, events)), self.watch, &self.progress, deadline)? {
+        match wait(Some((self.stream.as_fd(), events)), self.watch, &self.progress, deadline)? {
             true => Ok(()),
             false => Err(TransferError::TimedOut),
         }
     }
 
+    /// Reads what there is into the spare room of `chunk`; zero is the end. Under
+    /// TLS that is the client's word, and without it the upload is not complete.
+    pub(super) fn read(&mut self, chunk: &mut Vec<u8>) -> io::Result<usize> {
+        let stream = self.stream;
+        match &mut self.tls {
+            Some(tls) => tls.read(&mut |inbox| sockets::read_more(stream, inbox), chunk),
+            None => sockets::read_more(stream, chunk),
+        }
+    }
+
     /// Sends all of `bytes`.
-    pub(super) fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+    pub(super) fn write_all(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+        if self.is_plain() { self.write_plain(bytes) } else { self.write_tls(bytes) }
+    }
+
+    fn write_tls(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+        let piece = self.piece(TLS_PIECE);
+        for piece in bytes.chunks(piece) {
+            if let Some(tls) = &mut self.tls {
+                tls.write(piece).map_err(TransferError::DataLost)?;
+            }
+            self.flush()?;
+            self.moved(piece.len())?;
+        }
+        Ok(())
+    }
+
+    /// Sends what TLS has to send.
+    fn flush(&mut self) -> Result<(), TransferError> {
+        while let Some(tls) = &mut self.tls
+            && !tls.push(&mut &*self.stream).map_err(TransferError::DataLost)?
+        {
+            self.wait_for(PollFlags::OUT)?;
+        }
+        Ok(())
+    }
+
+    /// All has been sent: under TLS the client is told so.
+    pub(super) fn end(&mut self) -> Result<(), TransferError> {
+        if let Some(tls) = &mut self.tls {
+            tls.close();
+        }
+        self.flush()
+    }
+
+    /// All has been received: under TLS the client's close_notify is answered, if
+    /// it still listens.
+    pub(super) fn answer_end(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close();
+            let _ = tls.push(&mut &*self.stream);
+        }
+    }
+
+    fn write_plain(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
         while !bytes.is_empty() {
             let piece = bytes.len().min(self.piece(bytes.len()));
-            match sockets::write(self.data, &bytes[..piece]) {
+            match sockets::write(self.stream, &bytes[..piece]) {
                 Ok(written) => {
                     bytes = &bytes[written..];
                     self.moved(written)?;

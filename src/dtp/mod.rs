@@ -26,6 +26,7 @@ pub(crate) use transfer::{
 
 use crate::config::DataPolicy;
 use crate::sys::sockets::{self, Connecting, PollFlags};
+use crate::tls::{Pulled, TlsConnection};
 use flow::Interruption;
 
 /// How long to wait before another try, when the source port cannot be had: a
@@ -62,6 +63,7 @@ pub(crate) struct ControlPair {
 #[derive(Debug)]
 pub(crate) struct DataConnection {
     stream: TcpStream,
+    tls: Option<Box<TlsConnection>>,
     /// The client has said that it sends no more.
     at_end: bool,
 }
@@ -78,6 +80,10 @@ pub(crate) enum OpenError {
     ControlLost(io::Error),
     /// Refused, unreachable, or no descriptors.
     Failed(io::Error),
+    /// No TLS came about.
+    Handshake(io::Error),
+    /// TLS, but of a session that is not this control connection's: anybody's.
+    NotResumed,
 }
 
 impl DataPort {
@@ -106,7 +112,38 @@ impl DataPort {
 
 impl DataConnection {
     fn new(stream: TcpStream) -> DataConnection {
-        DataConnection { stream, at_end: false }
+        DataConnection { stream, tls: None, at_end: false }
+    }
+
+    /// Shakes hands, by `deadline`. `require_reuse`: the client must prove that it is
+    /// the one of the control connection, by resuming one of its sessions.
+    pub(crate) fn secure(
+        &mut self,
+        mut tls: TlsConnection,
+        require_reuse: bool,
+        deadline: Option<Instant>,
+        watch: &mut dyn Watch,
+    ) -> Result<(), OpenError> {
+        let progress = Progress::new(None);
+        while tls.is_handshaking() || tls.wants_write() {
+            let events = match shake(&mut tls, &self.stream).map_err(OpenError::Handshake)? {
+                Some(events) => events,
+                None => continue,
+            };
+            if !flow::wait(Some((self.stream.as_fd(), events)), watch, &progress, deadline)? {
+                return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        if require_reuse && !tls.is_resumed() {
+            return Err(OpenError::NotResumed);
+        }
+        log::debug!(
+            "data connection: {}, {}",
+            tls.describe(),
+            if tls.is_resumed() { "resumed" } else { "new" }
+        );
+        self.tls = Some(Box::new(tls));
+        Ok(())
     }
 
     /// The client's end of it.
@@ -147,7 +184,13 @@ impl DataConnection {
     /// what the client expects; otherwise the connection is reset, lest a client
     /// that ignores replies take half a file for the whole.
     pub(crate) fn abandon(self, error: &TransferError) {
-        if !matches!(error, TransferError::Aborted) {
+        if matches!(error, TransferError::Aborted) {
+            if let Some(mut tls) = self.tls {
+                tls.close();
+                // The client that gave up may take it or not.
+                let _ = tls.push(&mut &self.stream);
+            }
+        } else {
             // Without it the connection is closed all the same.
             let _ = sockets::reset_on_close(&self.stream);
         }
@@ -157,6 +200,28 @@ impl DataConnection {
 impl AsFd for DataConnection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+/// One step of a handshake; what to wait for before the next, if anything.
+fn shake(tls: &mut TlsConnection, mut stream: &TcpStream) -> io::Result<Option<PollFlags>> {
+    if !tls.push(&mut stream)? {
+        return Ok(Some(PollFlags::OUT));
+    }
+    if !tls.is_handshaking() {
+        return Ok(None);
+    }
+    match tls.pull(&mut stream) {
+        Ok(Pulled::Bytes) => Ok(None),
+        Ok(Pulled::Nothing) => Ok(Some(PollFlags::IN)),
+        Ok(Pulled::End) => {
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed during the TLS handshake"))
+        }
+        Err(err) => {
+            // The alert that tells the client why, if it can be sent.
+            let _ = tls.push(&mut stream);
+            Err(err)
+        }
     }
 }
 

@@ -104,11 +104,12 @@ pub(crate) fn send(
     watch: &mut dyn Watch,
 ) -> Result<u64, TransferFailure> {
     let total = source.size.saturating_sub(source.offset);
-    let mut flow = Flow::new(connection.as_fd(), limits, Some(total), watch);
+    let mut flow = Flow::new(connection, limits, Some(total), watch);
     let outcome = match codec {
-        Outbound::Identity => send_file(&mut flow, source),
+        Outbound::Identity if flow.is_plain() => send_file(&mut flow, source),
         _ => send_buffered(&mut flow, source, source.offset, codec),
     };
+    let outcome = outcome.and_then(|()| flow.end());
     outcome.map(|()| flow.done()).map_err(|error| TransferFailure { moved: flow.done(), error })
 }
 
@@ -122,13 +123,16 @@ pub(crate) fn receive(
     limits: &TransferLimits,
     watch: &mut dyn Watch,
 ) -> Result<u64, TransferFailure> {
-    let mut flow = Flow::new(connection.as_fd(), limits, None, watch);
+    let mut flow = Flow::new(connection, limits, None, watch);
     let mut store = Store::new(target, limits);
     let outcome = store.seek_to(target.offset).and_then(|()| match codec {
         Inbound::Identity => receive_image(&mut flow, &mut store),
         codec => receive_buffered(&mut flow, &mut store, codec, CONVERT_PIECE, u64::MAX).map(drop),
     });
     let moved = flow.done();
+    if outcome.is_ok() {
+        flow.answer_end();
+    }
     connection.at_end = outcome.is_ok();
     outcome.map(|()| moved).map_err(|error| TransferFailure { moved, error })
 }
@@ -208,6 +212,9 @@ fn is_whole(source: &Source<'_>, at: u64, read: usize) -> bool {
 // Receiving
 
 fn receive_image(flow: &mut Flow<'_>, store: &mut Store<'_>) -> Result<(), TransferError> {
+    if !flow.is_plain() {
+        return receive_buffered(flow, store, Inbound::Identity, CONVERT_PIECE, u64::MAX).map(drop);
+    }
     let ended = receive_buffered(flow, store, Inbound::Identity, SMALL, SMALL as u64)?
         || receive_spliced(flow, store)?
         || receive_buffered(flow, store, Inbound::Identity, RECEIVE_PIECE, u64::MAX)?;
@@ -227,7 +234,7 @@ fn receive_buffered(
     let (mut chunk, mut out) = (Vec::with_capacity(piece), Vec::new());
     while flow.done() < enough {
         chunk.clear();
-        match sockets::read_more(flow.data(), &mut chunk) {
+        match flow.read(&mut chunk) {
             Ok(0) => {
                 out.clear();
                 codec.finish(&mut out);
@@ -419,11 +426,11 @@ pub(crate) struct Outgoing<'a> {
 
 impl<'a> Outgoing<'a> {
     pub(crate) fn new(
-        connection: &'a DataConnection,
+        connection: &'a mut DataConnection,
         limits: &TransferLimits,
         watch: &'a mut dyn Watch,
     ) -> Outgoing<'a> {
-        Outgoing { flow: Flow::new(connection.as_fd(), limits, None, watch), buffer: Vec::new() }
+        Outgoing { flow: Flow::new(connection, limits, None, watch), buffer: Vec::new() }
     }
 
     /// Takes bytes to send. After an error nothing more can be sent.
@@ -441,7 +448,7 @@ impl<'a> Outgoing<'a> {
     /// Sends what is left; returns how many bytes there were in all. The data
     /// connection stays open: `finish` or `abandon` it.
     pub(crate) fn finish(mut self) -> Result<u64, TransferFailure> {
-        match self.flush() {
+        match self.flush().and_then(|()| self.flow.end()) {
             Ok(()) => Ok(self.moved()),
             Err(error) => Err(TransferFailure { moved: self.moved(), error }),
         }

@@ -57,6 +57,10 @@ pub(crate) enum Command {
     Opts(Vec<u8>),
     Clnt,
     Lang(Option<Vec<u8>>),
+    Auth(Vec<u8>),
+    Pbsz(u64),
+    Prot(u8),
+    Ccc,
     Site(SiteCommand),
 }
 
@@ -241,12 +245,18 @@ pub(crate) static COMMANDS: &[CommandSpec] = &[
     CommandSpec { verb: "MLSD", syntax: "[ <sp> path-name ]", help: "list a directory as facts", needs: LoggedIn, feat: &[],
         parse: Some(|arg| Ok(Command::Mlsd(arg.optional()?))) },
 
-    // RFC 2228, 4217 and 7151: not here.
-    CommandSpec { verb: "AUTH", syntax: "<sp> mechanism", help: "secure the control connection", needs: Anyone, feat: &[], parse: None },
+    // RFC 2228 and 4217.
+    CommandSpec { verb: "AUTH", syntax: "<sp> TLS", help: "secure the control connection", needs: Anyone, feat: &["AUTH TLS"],
+        parse: Some(|arg| Ok(Command::Auth(arg.required()?))) },
+    CommandSpec { verb: "PBSZ", syntax: "<sp> 0", help: "protection buffer size", needs: Anyone, feat: &["PBSZ"],
+        parse: Some(|arg| Ok(Command::Pbsz(arg.number()?))) },
+    CommandSpec { verb: "PROT", syntax: "<sp> C | P", help: "data protection level", needs: Anyone, feat: &["PROT"],
+        parse: Some(|arg| Ok(Command::Prot(arg.letter()?))) },
+    CommandSpec { verb: "CCC", syntax: "", help: "clear the control connection", needs: Anyone, feat: &["CCC"],
+        parse: Some(|arg| arg.none().map(|()| Command::Ccc)) },
+
+    // What else RFC 2228 has, and RFC 7151: not here.
     CommandSpec { verb: "ADAT", syntax: "<sp> base64-data", help: "security data", needs: Anyone, feat: &[], parse: None },
-    CommandSpec { verb: "PBSZ", syntax: "<sp> size", help: "protection buffer size", needs: Anyone, feat: &[], parse: None },
-    CommandSpec { verb: "PROT", syntax: "<sp> C | S | E | P", help: "data protection level", needs: Anyone, feat: &[], parse: None },
-    CommandSpec { verb: "CCC", syntax: "", help: "clear the control connection", needs: Anyone, feat: &[], parse: None },
     CommandSpec { verb: "MIC", syntax: "<sp> base64-data", help: "integrity protected command", needs: Anyone, feat: &[], parse: None },
     CommandSpec { verb: "CONF", syntax: "<sp> base64-data", help: "confidential command", needs: Anyone, feat: &[], parse: None },
     CommandSpec { verb: "ENC", syntax: "<sp> base64-data", help: "private command", needs: Anyone, feat: &[], parse: None },
@@ -281,6 +291,15 @@ pub(crate) fn spec(verb: &[u8]) -> Option<&'static CommandSpec> {
 /// The row of SITE_COMMANDS for `verb`, in any case.
 pub(crate) fn site_spec(verb: &[u8]) -> Option<&'static SiteSpec> {
     SITE_COMMANDS.iter().find(|spec| spec.verb.as_bytes().eq_ignore_ascii_case(verb))
+}
+
+/// Whether `verb` begins what HTTP, SMTP or SSH clients say first (RFC 9110, 5321 and 4253).
+pub(crate) fn is_of_another_protocol(verb: &[u8]) -> bool {
+    const VERBS: [&[u8]; 13] = [
+        b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI",
+        b"EHLO", b"HELO", b"LHLO",
+    ];
+    VERBS.iter().any(|known| known.eq_ignore_ascii_case(verb)) || verb.starts_with(b"SSH-")
 }
 
 /// The verb of `line`, as it was sent.

@@ -37,6 +37,8 @@ pub(crate) enum ReplyCode {
     EnteringExtendedPassiveMode = 229,
     /// User logged in, proceed.
     LoggedIn = 230,
+    /// Security data exchange complete (RFC 2228).
+    SecurityExchangeComplete = 234,
     /// Requested file action okay, completed.
     FileActionOkay = 250,
     /// "PATHNAME" created.
@@ -67,10 +69,19 @@ pub(crate) enum ReplyCode {
     BadSequence = 503,
     /// Command not implemented for that parameter.
     ParameterNotImplemented = 504,
-    /// Network protocol not supported (RFC 2428).
+    /// Data connection cannot be opened with this PROT setting (RFC 4217).
+    ProtectionLevelDenied = 521,
+    /// Network protocol not supported (RFC 2428); the data connection's TLS is not
+    /// what it should be (RFC 4217).
     ProtocolNotSupported = 522,
     /// Not logged in.
     NotLoggedIn = 530,
+    /// Command protection level denied for policy reasons (RFC 2228).
+    CommandProtectionDenied = 533,
+    /// Request denied for policy reasons (RFC 2228).
+    DeniedForPolicy = 534,
+    /// Requested PROT level not supported by mechanism (RFC 2228).
+    ProtectionNotSupported = 536,
     /// Requested action not taken: file unavailable.
     FileUnavailable = 550,
     /// Requested file action aborted: exceeded storage allocation.

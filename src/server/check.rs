@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::log::{Logins, TransferLog};
 use crate::sys::sockets;
+use crate::tls;
 
 /// Everything that would keep a server with this configuration from starting
 /// or from letting anybody in; one line each, the option first.
@@ -18,7 +19,7 @@ pub(crate) fn check(config: &Config) -> Vec<String> {
     let mut keep = |option: &str, result: io::Result<()>| {
         problems.extend(result.err().map(|err| format!("{option}: {err}")));
     };
-    for &address in &config.listen.addresses {
+    for &address in config.listen.addresses.iter().chain(&config.listen.tls_addresses) {
         keep("-a, --bind", can_listen(address));
     }
     if let Some(path) = &config.listen.pid_file {
@@ -32,6 +33,9 @@ pub(crate) fn check(config: &Config) -> Vec<String> {
     }
     if let Some(path) = &config.login.user_file {
         keep("--user-file", named(path, File::open(path).map(drop)));
+    }
+    if let Some(policy) = &config.tls {
+        keep("--tls", tls::Server::new(policy, &config.greeting.host_name).map(drop));
     }
     // Their errors say themselves what they are about.
     problems.extend(Logins::open(config.logging.wtmp).err().map(|err| err.to_string()));

@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The listening sockets, and one descriptor in reserve.
 pub(crate) struct Listeners {
     sockets: Vec<TcpListener>,
+    /// Those among them whose clients begin with TLS.
+    for_tls: Vec<bool>,
     /// Given up to accept, and refuse, a client when there is no other left.
     spare: Option<File>,
     /// Nothing is accepted before this.
@@ -47,40 +49,36 @@ pub(crate) enum Arrival {
 impl Listeners {
     /// Binds them all. Port 0 becomes the same free port on every address.
     ///
-    /// The error begins with the address.
-    pub(crate) fn bind(addresses: &[SocketAddr]) -> io::Result<Listeners> {
-        /// The free port of the first address may be taken on the second.
-        const TRIES: usize = 10;
-        let mut result = bind_all(addresses);
-        for _ in 1..TRIES {
-            match &result {
-                Err(err)
-                    if err.kind() == io::ErrorKind::AddrInUse && addresses.iter().any(|a| a.port() == 0) =>
-                {
-                    result = bind_all(addresses);
-                }
-                _ => break,
-            }
-        }
-        Ok(Listeners { sockets: result?, spare: File::open("/dev/null").ok(), paused_until: None })
+    /// Clients of `tls_addresses` begin with TLS. The error begins with the address.
+    pub(crate) fn bind(addresses: &[SocketAddr], tls_addresses: &[SocketAddr]) -> io::Result<Listeners> {
+        let (mut sockets, tls) = (bind_some(addresses)?, bind_some(tls_addresses)?);
+        let for_tls = [vec![false; sockets.len()], vec![true; tls.len()]].concat();
+        sockets.extend(tls);
+        Ok(Listeners { sockets, for_tls, spare: File::open("/dev/null").ok(), paused_until: None })
     }
 
     /// Takes those that systemd or inetd has opened.
     ///
     /// # Errors
-    /// One is named for a protocol that is not served.
-    pub(crate) fn passed(passed: Vec<PassedListener>) -> io::Result<Listeners> {
-        if passed.iter().any(|listener| listener.name == IMPLICIT_TLS) {
-            let text = format!("the socket passed as `{IMPLICIT_TLS}`: TLS is not available yet");
+    /// One is named for TLS, and there is none.
+    pub(crate) fn passed(passed: Vec<PassedListener>, tls: bool) -> io::Result<Listeners> {
+        let for_tls: Vec<bool> = passed.iter().map(|listener| listener.name == IMPLICIT_TLS).collect();
+        if !tls && for_tls.contains(&true) {
+            let text = format!("the socket passed as `{IMPLICIT_TLS}` needs --tls-cert");
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         let sockets = passed.into_iter().map(|listener| listener.socket).collect();
-        Ok(Listeners { sockets, spare: File::open("/dev/null").ok(), paused_until: None })
+        Ok(Listeners { sockets, for_tls, spare: File::open("/dev/null").ok(), paused_until: None })
     }
 
     /// A server that takes no clients but those it was started with.
     pub(crate) fn none() -> Listeners {
-        Listeners { sockets: Vec::new(), spare: None, paused_until: None }
+        Listeners { sockets: Vec::new(), for_tls: Vec::new(), spare: None, paused_until: None }
+    }
+
+    /// Whether the clients of socket `index` begin with TLS.
+    pub(crate) fn is_for_tls(&self, index: usize) -> bool {
+        self.for_tls.get(index).copied().unwrap_or(false)
     }
 
     pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
@@ -139,6 +137,21 @@ impl Listeners {
     }
 }
 
+fn bind_some(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    /// The free port of the first address may be taken on the second.
+    const TRIES: usize = 10;
+    let mut result = bind_all(addresses);
+    for _ in 1..TRIES {
+        match &result {
+            Err(err) if err.kind() == io::ErrorKind::AddrInUse && addresses.iter().any(|a| a.port() == 0) => {
+                result = bind_all(addresses);
+            }
+            _ => break,
+        }
+    }
+    result
+}
+
 fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     let mut sockets: Vec<TcpListener> = Vec::new();
     for (index, &address) in addresses.iter().enumerate() {
@@ -183,7 +196,7 @@ mod tests {
     use std::io::{Read, Write};
 
     fn loopback(addresses: &[&str]) -> io::Result<Listeners> {
-        Listeners::bind(&addresses.iter().map(|a| a.parse().unwrap()).collect::<Vec<_>>())
+        Listeners::bind(&addresses.iter().map(|a| a.parse().unwrap()).collect::<Vec<_>>(), &[])
     }
 
     #[test]

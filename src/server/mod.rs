@@ -31,6 +31,7 @@ use crate::sys::activation::PassedListener;
 use crate::sys::identity;
 use crate::sys::notify::Notifier;
 use crate::sys::process::{Broadcast, Received, Signals, Wake};
+use crate::tls;
 pub(crate) use check::check;
 use limits::{Admission, Refused, Slot};
 pub(crate) use listener::BACKLOG;
@@ -52,6 +53,8 @@ pub(crate) struct Client {
     pub local: SocketAddr,
     /// Its place among the clients.
     pub slot: Slot,
+    /// It came to the port where clients begin with TLS.
+    pub implicit_tls: bool,
     /// What a session that goes on as somebody else had left over.
     pub resumed: Option<Box<session::Resumed>>,
 }
@@ -75,6 +78,8 @@ pub(crate) struct Shared {
     pub log: TransferLog,
     pub logins: Arc<Logins>,
     pub shutdown: Broadcast,
+    /// `None`: no TLS.
+    pub tls: Option<tls::Server>,
 }
 
 impl Shared {
@@ -90,6 +95,12 @@ impl Shared {
             log: TransferLog::open(&config.logging, statistics)?,
             logins: Logins::open(config.logging.wtmp)?,
             shutdown: Broadcast::new()?,
+            tls: config
+                .tls
+                .as_ref()
+                .map(|policy| tls::Server::new(policy, &config.greeting.host_name))
+                .transpose()
+                .map_err(because("TLS"))?,
             config,
         })
     }
@@ -135,20 +146,23 @@ impl Server {
     ///
     /// The error begins with what could not be had, such as an address in use.
     pub(crate) fn standalone(shared: Shared) -> io::Result<Server> {
-        let listeners = Listeners::bind(&shared.config.listen.addresses)?;
+        let listeners =
+            Listeners::bind(&shared.config.listen.addresses, &shared.config.listen.tls_addresses)?;
         Server::new(shared, listeners)
     }
 
     /// A server that listens on sockets that systemd or inetd has opened.
     pub(crate) fn activated(shared: Shared, sockets: Vec<PassedListener>) -> io::Result<Server> {
-        Server::new(shared, Listeners::passed(sockets)?)
+        let listeners = Listeners::passed(sockets, shared.tls.is_some())?;
+        Server::new(shared, listeners)
     }
 
     /// A server for one client alone, who is connected already.
     pub(crate) fn for_one(shared: Shared, stream: TcpStream) -> io::Result<Server> {
         let mut server = Server::new(shared, Listeners::none())?;
-        let peer = stream.peer_addr()?;
-        server.let_in(stream, peer);
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        let tls_port = server.shared.config.tls.as_ref().and_then(|policy| policy.port);
+        server.let_in(stream, peer, tls_port == Some(local.port()));
         Ok(server)
     }
 
@@ -181,6 +195,11 @@ impl Server {
     /// Where it listens, with the ports that it got.
     pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.listeners.addresses()
+    }
+
+    /// The fingerprint of a certificate that was made for this run alone.
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        self.shared.tls.as_ref().and_then(tls::Server::fingerprint)
     }
 
     /// Serves clients until a signal ends it, or the one client has gone.
@@ -235,6 +254,9 @@ impl Server {
             self.notifier.reloading();
             log::info!("reloading");
             self.reopen_logs();
+            if let Some(tls) = &self.shared.tls {
+                tls.reload();
+            }
             self.check_guests();
             self.notifier.ready(&self.status());
         }
@@ -301,9 +323,10 @@ impl Server {
     }
 
     fn accept(&mut self, index: usize) {
+        let implicit_tls = self.listeners.is_for_tls(index);
         for _ in 0..BATCH {
             match self.listeners.accept(index) {
-                Arrival::Client(stream, peer) => self.let_in(stream, peer),
+                Arrival::Client(stream, peer) => self.let_in(stream, peer, implicit_tls),
                 Arrival::Surplus(stream, peer) => self.turn_away(&stream, peer, Refused::NoResources),
                 Arrival::Vanished => {}
                 Arrival::Nobody => return,
@@ -311,8 +334,11 @@ impl Server {
         }
     }
 
-    fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn let_in(&mut self, stream: TcpStream, peer: SocketAddr, implicit_tls: bool) {
         let peer = canonical(peer);
+        if let Some(tls) = &self.shared.tls {
+            tls.reload_if_changed();
+        }
         let slot = match self.shared.limits.admit(peer.ip()) {
             Ok(slot) => slot,
             Err(why) => return self.turn_away(&stream, peer, why),
@@ -320,7 +346,8 @@ impl Server {
         match stream.local_addr() {
             Ok(local) => {
                 slot.guest().attach(&stream);
-                self.hand_over(Client { stream, peer, local: canonical(local), slot, resumed: None })
+                let local = canonical(local);
+                self.hand_over(Client { stream, peer, local, slot, implicit_tls, resumed: None });
             }
             Err(err) => log::debug!("{}: {err}", peer.ip()), // It has gone.
         }

@@ -185,7 +185,7 @@ mod tests {
             let user = TcpStream::connect(local).unwrap();
             let (stream, peer) = self.listener.accept().unwrap();
             let slot = self.admission.admit(peer.ip()).expect("there is room");
-            let client = Client { stream, peer, local, slot, resumed: None };
+            let client = Client { stream, peer, local, slot, implicit_tls: false, resumed: None };
             self.pool.dispatch(client).ok().expect("a thread can be had");
             user
         }

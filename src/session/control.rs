@@ -1,8 +1,8 @@
 //! `ControlConnection`: lines in, replies out, deadlines, urgent data.
 //!
-//! RFC 959 sections 4.1 and 5.4. What the lines mean is `dispatch`'s business.
+//! RFC 959 sections 4.1 and 5.4; RFC 4217 for TLS around it. What the lines mean is `dispatch`'s business.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::proto::telnet::{Line, LineReader};
 use crate::server::guests::Guest;
 use crate::sys::control::{self, Woken};
 use crate::sys::process::Broadcast;
+use crate::tls::{Pulled, TlsConnection};
 
 /// How long a client may leave a reply unread before it counts as gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -23,9 +24,13 @@ const BARE_LF_GRACE: Duration = Duration::from_millis(100);
 /// How much is read at a time.
 const READ_SIZE: usize = 1024;
 
+/// The bytes before a TLS record: its type, a version, its length (RFC 8446 section 5.1).
+const RECORD_HEADER: usize = 5;
+
 /// The control connection of one client.
 pub(crate) struct ControlConnection {
     stream: TcpStream,
+    tls: Option<Box<TlsConnection>>,
     reader: LineReader,
     pub peer: SocketAddr,
     pub local: SocketAddr,
@@ -56,7 +61,87 @@ impl ControlConnection {
         guest: Arc<Guest>,
     ) -> io::Result<ControlConnection> {
         control::prepare(&stream, WRITE_TIMEOUT)?;
-        Ok(ControlConnection { stream, reader: LineReader::default(), peer, local, guest, ended: false })
+        Ok(ControlConnection {
+            stream,
+            tls: None,
+            reader: LineReader::default(),
+            peer,
+            local,
+            guest,
+            ended: false,
+        })
+    }
+
+    /// Shakes hands, by `deadline`. What came before it is forgotten: it was not
+    /// the client alone who could send it.
+    pub(crate) fn secure(
+        &mut self,
+        mut tls: TlsConnection,
+        deadline: Instant,
+        shutdown: &Broadcast,
+    ) -> io::Result<()> {
+        self.reader = LineReader::default();
+        while tls.is_handshaking() {
+            tls.push(&mut &self.stream)?;
+            self.wait_readable(deadline, shutdown)?;
+            match tls.pull(&mut Waiting(&self.stream)) {
+                Ok(Pulled::End) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => (),
+                Err(error) => {
+                    // The alert says why, to whoever listens.
+                    let _ = tls.push(&mut &self.stream);
+                    return Err(error);
+                }
+            }
+        }
+        tls.push(&mut &self.stream)?;
+        self.tls = Some(Box::new(tls));
+        // The first commands may have come with the end of the handshake.
+        self.take_plain()
+    }
+
+    /// Goes on in the clear, once both sides have said close_notify (RFC 4217 section 12.3).
+    /// Reads record by record: what follows the last one is not TLS any more.
+    pub(crate) fn clear(&mut self, deadline: Instant, shutdown: &Broadcast) -> io::Result<()> {
+        let Some(mut tls) = self.tls.take() else { return Ok(()) };
+        tls.close();
+        tls.push(&mut &self.stream)?;
+        while !tls.has_ended() {
+            let mut record = vec![0; RECORD_HEADER];
+            self.read_exactly(&mut record, deadline, shutdown)?;
+            let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
+            record.resize(RECORD_HEADER + length, 0);
+            self.read_exactly(&mut record[RECORD_HEADER..], deadline, shutdown)?;
+            let mut rest = &record[..];
+            while !rest.is_empty() && tls.pull(&mut rest)? == Pulled::Bytes {}
+        }
+        // What was said under TLS and not understood yet belongs to what is over.
+        self.reader = LineReader::default();
+        Ok(())
+    }
+
+    fn read_exactly(&self, mut bytes: &mut [u8], deadline: Instant, shutdown: &Broadcast) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.wait_readable(deadline, shutdown)?;
+            match control::receive(&self.stream, bytes)? {
+                Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Some(count) => bytes = &mut bytes[count..],
+                None => (),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_readable(&self, deadline: Instant, shutdown: &Broadcast) -> io::Result<()> {
+        match control::wait(self.stream.as_fd(), shutdown.fd(), deadline)? {
+            Woken::Readable => Ok(()),
+            Woken::Other => Err(io::Error::other("the server is shutting down")),
+            Woken::TimedOut => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    pub(crate) fn tls(&self) -> Option<&TlsConnection> {
+        self.tls.as_deref()
     }
 
     /// The next line, waited for until `deadline`. Lines that have come are given first, even when
@@ -91,29 +176,81 @@ impl ControlConnection {
 
     /// Sends bytes that are a part of a reply.
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        match &mut self.tls {
+            None => self.stream.write_all(bytes),
+            Some(tls) => {
+                tls.write(bytes)?;
+                // A write that times out is a client that is gone.
+                match tls.push(&mut &self.stream)? {
+                    true => Ok(()),
+                    false => Err(io::ErrorKind::TimedOut.into()),
+                }
+            }
+        }
+    }
+
+    /// Says that nothing follows.
+    pub(crate) fn say_end(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close();
+            // The client may be gone already.
+            let _ = tls.push(&mut &self.stream);
+        }
     }
 
     /// Takes what has come, without waiting, and answers what Telnet wants answered.
     pub(crate) fn take_input(&mut self) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            match tls.pull(&mut Waiting(&self.stream)) {
+                Ok(Pulled::End) => self.end_input(),
+                Ok(Pulled::Nothing) => (),
+                Ok(Pulled::Bytes) => {
+                    let ended = tls.has_ended();
+                    self.take_plain()?;
+                    if ended {
+                        self.end_input();
+                    }
+                }
+                Err(error) => {
+                    let _ = tls.push(&mut &self.stream);
+                    return Err(error);
+                }
+            }
+            return Ok(());
+        }
         let mut buffer = [0; READ_SIZE];
         match control::receive(&self.stream, &mut buffer)? {
             None => (),
-            Some(0) => {
-                self.ended = true;
-                if self.reader.ends_with_bare_lf() {
-                    self.reader.end_at_bare_lf();
-                }
-            }
+            Some(0) => self.end_input(),
             Some(count) => {
                 self.reader.push(&buffer[..count]);
-                let answers = self.reader.take_answers();
-                if !answers.is_empty() {
-                    self.send_bytes(&answers)?;
-                }
+                self.answer_telnet()?;
             }
         }
         Ok(())
+    }
+
+    /// Takes all that TLS has to read, so that none is left that `poll` does not know of.
+    fn take_plain(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        let mut plain = Vec::new();
+        tls.take(&mut plain, usize::MAX)?;
+        // What TLS itself answers, to a change of keys.
+        tls.push(&mut &self.stream)?;
+        self.reader.push(&plain);
+        self.answer_telnet()
+    }
+
+    fn answer_telnet(&mut self) -> io::Result<()> {
+        let answers = self.reader.take_answers();
+        if answers.is_empty() { Ok(()) } else { self.send_bytes(&answers) }
+    }
+
+    fn end_input(&mut self) {
+        self.ended = true;
+        if self.reader.ends_with_bare_lf() {
+            self.reader.end_at_bare_lf();
+        }
     }
 
     /// The lines that wait, for a transfer that looks among them.
@@ -132,11 +269,25 @@ impl ControlConnection {
     }
 
     /// The connection, and what came over it and was not answered yet.
-    pub(crate) fn into_parts(self) -> (TcpStream, LineReader) {
-        (self.stream, self.reader)
+    pub(crate) fn into_parts(self) -> (TcpStream, Option<Box<TlsConnection>>, LineReader) {
+        (self.stream, self.tls, self.reader)
+    }
+
+    /// What an earlier thread left of the connection.
+    pub(crate) fn resume(&mut self, tls: Option<Box<TlsConnection>>, reader: LineReader) {
+        (self.tls, self.reader) = (tls, reader);
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+/// A socket that gives what is there, without waiting.
+struct Waiting<'a>(&'a TcpStream);
+
+impl Read for Waiting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        control::receive(self.0, buffer)?.ok_or(io::ErrorKind::WouldBlock.into())
     }
 }

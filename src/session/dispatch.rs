@@ -24,6 +24,7 @@ impl Session {
             Ok(parsed) => parsed,
             Err(error) => {
                 log::debug!("{}: {} not understood", self.host(), verb.escape_ascii());
+                self.refuse_other_protocols(verb)?;
                 if let ParseError::Syntax(spec, _) = error {
                     self.gate(spec)?;
                 }
@@ -82,8 +83,22 @@ impl Session {
             Command::Opts(options) => self.opts(&options),
             Command::Clnt => Ok(Reply::new(ReplyCode::CommandOkay, "Noted.")),
             Command::Lang(language) => self.lang(language),
+            Command::Auth(mechanism) => self.auth(&mechanism),
+            Command::Pbsz(size) => self.pbsz(size),
+            Command::Prot(level) => self.prot(level),
+            Command::Ccc => self.ccc(),
             Command::Site(site) => self.site(site, &line),
         }
+    }
+
+    /// A browser or a mail server on this port was sent here by somebody who wants it to carry
+    /// out what he hid in a form or a letter: it gets one reply, and nothing after it.
+    fn refuse_other_protocols(&self, verb: &[u8]) -> Result<(), Stop> {
+        if !command::is_of_another_protocol(verb) {
+            return Ok(());
+        }
+        log::warn!("{}: {} is not FTP", self.host(), verb[..verb.len().min(16)].escape_ascii());
+        Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, "This is an FTP server.")))
     }
 
     /// The one place that answers 530, and that keeps read-only sessions so.
@@ -91,7 +106,12 @@ impl Session {
         if !self.is_enabled(spec.verb) {
             return Err(refused(ReplyCode::NotImplemented, format!("{} is turned off here.", spec.verb)));
         }
-        self.allow(spec.needs)
+        self.allow(spec.needs)?;
+        if self.lacks_private_data() && opens_data_connection(spec.verb) {
+            let text = "Data connections must be protected here: send PBSZ 0 and PROT P first.";
+            return Err(refused(ReplyCode::ProtectionLevelDenied, text));
+        }
+        Ok(())
     }
 
     fn site(&mut self, command: SiteCommand, line: &[u8]) -> Result<Reply, Stop> {
@@ -151,6 +171,8 @@ impl Session {
             "PORT" | "EPRT" | "LPRT" => data.active,
             "PASV" => data.passive,
             "EPSV" | "LPSV" => data.passive && data.epsv,
+            "AUTH" | "PBSZ" | "PROT" => self.shared.tls.is_some(),
+            "CCC" => self.shared.config.tls.as_ref().is_some_and(|policy| policy.allow_ccc),
             "DELE" | "RMD" | "XRMD" => !files.no_delete,
             "RNFR" | "RNTO" => !files.no_rename,
             _ => true,
@@ -162,4 +184,8 @@ impl Session {
         let denied = &self.shared.config.denied_commands;
         !denied.iter().any(|denied| denied.strip_prefix("SITE ") == Some(verb))
     }
+}
+
+fn opens_data_connection(verb: &str) -> bool {
+    matches!(verb, "RETR" | "STOR" | "STOU" | "APPE" | "LIST" | "NLST" | "MLSD")
 }

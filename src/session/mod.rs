@@ -8,6 +8,7 @@ mod commands;
 mod control;
 mod dispatch;
 mod display;
+mod protection;
 mod state;
 mod stop;
 mod watch;
@@ -21,13 +22,15 @@ use crate::proto::telnet::{Line, LineReader};
 use crate::server::limits::Slot;
 use crate::server::{Client, Served, Shared};
 use crate::sys::process;
+use crate::tls::TlsConnection;
 use control::{ControlConnection, NoLine};
+use protection::Protection;
 use state::{Leftover, Login, Parameters};
 use stop::Stop;
 
 /// Serves one client on the calling thread, to the end or until it wants to be another.
 pub(crate) fn serve(client: Client, shared: &Arc<Shared>) -> Served {
-    let Client { stream, peer, local, slot, resumed } = client;
+    let Client { stream, peer, local, slot, implicit_tls, resumed } = client;
     let control = match ControlConnection::new(stream, peer, local, Arc::clone(slot.guest())) {
         Ok(control) => control,
         Err(error) => {
@@ -37,6 +40,7 @@ pub(crate) fn serve(client: Client, shared: &Arc<Shared>) -> Served {
     };
     slot.guest().arrives();
     let mut session = Session::new(control, slot, Arc::clone(shared));
+    session.protection.implicit = implicit_tls;
     let end = session.run(resumed);
     session.close(end)
 }
@@ -46,6 +50,8 @@ pub(crate) fn serve(client: Client, shared: &Arc<Shared>) -> Served {
 pub(crate) struct Resumed {
     /// What the client has sent already.
     reader: LineReader,
+    tls: Option<Box<TlsConnection>>,
+    protection: Protection,
     /// The USER that began it; `None` after REIN, which is answered with a greeting.
     line: Option<Vec<u8>>,
     /// USER leaves the transfer parameters as they are, REIN resets them (RFC 959 section 4.1.1).
@@ -57,6 +63,7 @@ pub(crate) struct Resumed {
 struct Session {
     shared: Arc<Shared>,
     control: ControlConnection,
+    protection: Protection,
     /// Its place among the clients; given back on drop.
     slot: Slot,
     login: Login,
@@ -98,6 +105,7 @@ impl Session {
             parameters: Parameters::new(limits.idle_timeout),
             login_deadline: Instant::now() + limits.login_timeout,
             control,
+            protection: Protection::default(),
             slot,
             login: Login::NotLoggedIn,
             leftover: Leftover::default(),
@@ -147,7 +155,7 @@ impl Session {
                 Err(Stop::Hangup(error)) => return End::Hangup(error),
                 Err(Stop::StartOver(line)) => return End::StartOver(line),
             };
-            if let Err(error) = self.control.send(&reply) {
+            if let Err(error) = self.control.send(&reply).and_then(|()| self.change_protection()) {
                 return End::Hangup(error);
             }
             self.control.guest.ends();
@@ -157,18 +165,22 @@ impl Session {
     /// The greeting; or what an earlier thread left, and the line that it left to be answered.
     fn begin(&mut self, resumed: Option<Box<Resumed>>) -> io::Result<Option<Vec<u8>>> {
         let Some(resumed) = resumed else {
+            self.begin_implicit()?;
             let host = self.host();
             log::log!(self.log_level(), event = "connection", host:% = host; "connection from {host}");
             self.control.send(&self.greeting())?;
             return Ok(None);
         };
-        *self.control.reader() = resumed.reader;
+        self.control.resume(resumed.tls, resumed.reader);
+        self.protection = resumed.protection;
         self.failures = resumed.failures;
         if let Some(parameters) = resumed.parameters {
             self.parameters = parameters;
         }
         if resumed.line.is_none() {
+            self.protection.begin_again();
             self.control.send(&self.greeting())?;
+            self.change_protection()?;
         }
         Ok(resumed.line)
     }
@@ -213,7 +225,7 @@ impl Session {
     }
 
     /// Gives everything back, or hands the connection to a fresh thread.
-    fn close(self, end: End) -> Served {
+    fn close(mut self, end: End) -> Served {
         match &end {
             End::Hangup(error) => log::debug!("{}: control connection lost: {error}", self.host()),
             End::Closed => {
@@ -228,13 +240,17 @@ impl Session {
         }
         let identity_changed = self.identity_changed;
         let End::StartOver(line) = end else {
+            self.control.say_end();
             return Served { identity_changed, handover: None };
         };
         let (peer, local) = (self.control.peer, self.control.local);
-        let (stream, reader) = self.control.into_parts();
+        let (stream, tls, reader) = self.control.into_parts();
         let parameters = line.is_some().then_some(self.parameters);
-        let resumed = Some(Box::new(Resumed { reader, line, parameters, failures: self.failures }));
-        Served { identity_changed, handover: Some(Client { stream, peer, local, slot: self.slot, resumed }) }
+        let (protection, failures) = (self.protection, self.failures);
+        let implicit_tls = protection.implicit;
+        let resumed = Some(Box::new(Resumed { reader, tls, protection, line, parameters, failures }));
+        let client = Client { stream, peer, local, slot: self.slot, implicit_tls, resumed };
+        Served { identity_changed, handover: Some(client) }
     }
 
     /// The client's numeric address: a name would be the client's own word.

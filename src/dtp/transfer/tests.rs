@@ -4,6 +4,7 @@ use crate::dtp::flow::{Progress, Verdict};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
@@ -131,9 +132,9 @@ fn a_file_is_sent_to_where_it_ends_by_then() {
 fn what_sendfile_refuses_is_read_and_written() {
     let content = numbers(1 << 20);
     let file = TestFile::new(&content);
-    let ((data, client), (mut watch, _user)) = (connection(), Control::new());
+    let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
     let got = download(client);
-    let mut flow = Flow::new(data.as_fd(), &LIMITS, None, &mut watch);
+    let mut flow = Flow::new(&mut data, &LIMITS, None, &mut watch);
     send_buffered(&mut flow, &file.source(3), 3, Outbound::Identity).unwrap();
     assert_eq!(flow.done(), content.len() as u64 - 3);
     data.finish();
@@ -328,7 +329,8 @@ fn abor_is_heard_in_a_stream_that_never_waits() {
     user.write_all(b"x").unwrap();
     let mut watch = Impatient(control);
     let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
-    let mut flow = Flow::new(null.as_fd(), &LIMITS, None, &mut watch);
+    let mut null = DataConnection::new(TcpStream::from(OwnedFd::from(null)));
+    let mut flow = Flow::new(&mut null, &LIMITS, None, &mut watch);
     let outcome = flow.write_all(&vec![0; 64 << 10]).and_then(|()| flow.write_all(&vec![0; 2 << 20]));
     assert!(matches!(outcome, Err(TransferError::Aborted)), "{outcome:?}");
 }
@@ -362,9 +364,9 @@ fn a_rate_limit_changes_no_byte() {
 fn a_listing_arrives_however_it_is_made() {
     let content = numbers(3 << 20);
     for size in [100, LISTING_PIECE / 2 - 1, LISTING_PIECE, 1 << 20] {
-        let ((data, client), (mut watch, _user)) = (connection(), Control::new());
+        let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
         let got = download(client);
-        let mut outgoing = Outgoing::new(&data, &LIMITS, &mut watch);
+        let mut outgoing = Outgoing::new(&mut data, &LIMITS, &mut watch);
         for piece in content.chunks(size) {
             outgoing.write(piece).unwrap();
         }

@@ -30,6 +30,10 @@ impl Session {
         if self.identity_changed {
             return Err(self.start_over(Some(line)));
         }
+        if self.needs_tls(&name) {
+            self.login = Login::NotLoggedIn;
+            return Err(refused(ReplyCode::NotLoggedIn, "Log in under TLS: send AUTH TLS first."));
+        }
         let text = if self.shared.authenticator.is_anonymous(&name) {
             b"Guest login ok, send your e-mail address as password.".to_vec()
         } else {
@@ -248,6 +252,7 @@ impl Session {
         self.login_deadline = Instant::now() + self.shared.config.limits.login_timeout;
         self.parameters = Parameters::new(self.shared.config.limits.idle_timeout);
         self.leftover.restart_at = 0;
+        self.protection.begin_again();
         Ok(self.greeting())
     }
 

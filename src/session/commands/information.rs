@@ -52,6 +52,13 @@ impl Session {
             DataPort::Active(address) => format!("PORT to {address}"),
             DataPort::Passive(lease) => format!("Listening for a data connection on port {}", lease.port()),
         });
+        lines.push(match self.control.tls() {
+            Some(tls) => {
+                let data = if self.protection.private { "too" } else { "not" };
+                format!("Protected by {}; data connections {data}", tls.describe())
+            }
+            None => "In the clear".to_owned(),
+        });
         let totals = self.totals;
         lines.push(format!(
             "{} files, {} bytes sent, {} received",

@@ -7,6 +7,7 @@ use crate::proto::command::Access;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
+use crate::tls::Flow;
 use crate::vfs::{FileError, ListKind, ListLimits, ListRequest, ListingError};
 
 /// The most that STAT of a path sends over the control connection, in bytes.
@@ -35,7 +36,7 @@ impl Session {
         let opening = self.opening(shown, None);
         let limits = self.transfer_limits(rate);
         let mut truncated = false;
-        let outcome = self.transfer(&opening, |connection, watch| {
+        let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
             let mut outgoing = Outgoing::new(connection, &limits, watch);
             match listing.write(&mut |piece| outgoing.write(piece)) {
                 Ok(listed) => truncated = listed.truncated,

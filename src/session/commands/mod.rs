@@ -5,5 +5,6 @@ mod files;
 mod information;
 mod listing;
 mod parameters;
+mod security;
 mod site;
 mod transfer;

@@ -16,8 +16,10 @@ use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
+use crate::session::protection::DataProtection;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, reason, refused};
 use crate::session::watch::ControlWatch;
+use crate::tls::Flow;
 use crate::vfs::{Create, OpenFile};
 
 /// A transfer's end, good or bad.
@@ -60,7 +62,7 @@ impl Session {
         let codec = Outbound::new(self.parameters.representation);
         let limits = self.transfer_limits(rate);
         self.control.guest.moves(target.as_bytes());
-        let outcome = self.transfer(&opening, |connection, watch| {
+        let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
             dtp::send(connection, &Source { file: &file, offset, size }, codec, &limits, watch)
         });
         self.record(&outcome, Direction::Outgoing, "get", &target);
@@ -138,7 +140,7 @@ impl Session {
         let limits = self.transfer_limits(rate);
         let truncate = how == Upload::Replace && restart == 0 && size > 0;
         self.control.guest.moves(target.as_bytes());
-        let outcome = self.transfer(&opening, |connection, watch| {
+        let outcome = self.transfer(&opening, Flow::FromClient, |connection, watch| {
             // Only now: a data connection that never came must not cost the file that was there.
             if truncate {
                 let emptied = file.set_len(0);
@@ -170,6 +172,7 @@ impl Session {
     pub(in crate::session) fn transfer(
         &mut self,
         opening: &Reply,
+        flow: Flow,
         run: impl FnOnce(&mut DataConnection, &mut dyn Watch) -> Result<u64, TransferFailure>,
     ) -> Outcome {
         let started = Instant::now();
@@ -182,9 +185,15 @@ impl Session {
             port => port,
         };
         let pair = ControlPair { local: self.control.local, peer: self.control.peer };
+        let protection = DataProtection::of(self, flow);
         let answers_stat = self.is_enabled("STAT");
         let mut watch = ControlWatch::new(&mut self.control, answers_stat);
-        match open_data_connection(port, &pair, &self.shared.config.data, opening, &mut watch) {
+        let opened = open_data_connection(port, &pair, &self.shared.config.data, opening, &mut watch);
+        let secured = opened.and_then(|mut connection| match &protection {
+            Some(protection) => protection.secure(&mut connection, &mut watch).map(|()| connection),
+            None => Ok(connection),
+        });
+        match secured {
             Err(error) => end(0, Err(Failure::NotOpened(error))),
             Ok(mut connection) => match run(&mut connection, &mut watch) {
                 Ok(moved) => {
@@ -236,6 +245,14 @@ impl Session {
             }
             Failure::NotOpened(OpenError::Failed(error)) => {
                 refusal(CannotOpenDataConnection, "Can't open data connection", &error)
+            }
+            Failure::NotOpened(OpenError::Handshake(error)) => {
+                refused(CannotOpenDataConnection, format!("Can't secure data connection: {error}."))
+            }
+            Failure::NotOpened(OpenError::NotResumed) => {
+                let text = "The data connection must resume the TLS session of the control connection: \
+                            set your client to reuse TLS sessions.";
+                refused(ReplyCode::ProtocolNotSupported, text)
             }
             Failure::Broken(TransferError::DataLost(error)) => {
                 refusal(TransferAborted, "Data connection", &error)

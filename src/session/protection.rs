@@ -1,0 +1,144 @@
+//! What protects a session: TLS on the control connection, and on its data
+//! connections.
+//!
+//! RFC 2228 and 4217. A change takes place once the reply to the command that
+//! asked for it has been sent.
+
+use std::io;
+use std::time::Instant;
+
+use super::Session;
+use crate::config::TlsRequired;
+use crate::dtp::{DataConnection, OpenError, Watch};
+use crate::sys::sockets;
+use crate::tls::{Binding, Flow};
+
+/// The protection of one session.
+#[derive(Default)]
+pub(crate) struct Protection {
+    /// What data connections are secured with: there since the control connection is.
+    pub binding: Option<Binding>,
+    /// The client began with TLS, and has no other way.
+    pub implicit: bool,
+    /// PBSZ was sent, without which there is no PROT.
+    pub buffer_size: bool,
+    /// PROT P: data connections use TLS.
+    pub private: bool,
+    /// What comes after the next reply.
+    pub next: Option<Change>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// AUTH: the handshake; data connections as the mechanism has it.
+    Secure { private: bool },
+    /// CCC: the control connection goes on in the clear.
+    Clear,
+    /// REIN: everything does.
+    ClearAll,
+}
+
+impl Protection {
+    /// REIN: as if just connected; the reply is still protected (RFC 4217 section 11).
+    pub(crate) fn begin_again(&mut self) {
+        if self.implicit {
+            (self.buffer_size, self.private) = (true, true);
+        } else if self.binding.is_some() {
+            self.next = Some(Change::ClearAll);
+        }
+    }
+}
+
+impl Session {
+    /// Does what the command before the last reply asked for.
+    pub(super) fn change_protection(&mut self) -> io::Result<()> {
+        match self.protection.next.take() {
+            None => Ok(()),
+            Some(Change::Secure { private }) => {
+                self.secure_control()?;
+                self.protection.private = private;
+                Ok(())
+            }
+            Some(Change::Clear) => self.clear_control(),
+            Some(Change::ClearAll) => {
+                self.protection = Protection::default();
+                self.clear_control()
+            }
+        }
+    }
+
+    /// The handshake of a client that begins with it.
+    pub(super) fn begin_implicit(&mut self) -> io::Result<()> {
+        if self.protection.implicit {
+            self.secure_control()?;
+            (self.protection.buffer_size, self.protection.private) = (true, true);
+        }
+        Ok(())
+    }
+
+    fn secure_control(&mut self) -> io::Result<()> {
+        let Some(tls) = &self.shared.tls else { return Err(io::ErrorKind::Unsupported.into()) };
+        let binding = tls.bind();
+        self.control.secure(binding.control()?, self.login_deadline, &self.shared.shutdown)?;
+        binding.seal();
+        self.protection.binding = Some(binding);
+        if let Some(tls) = self.control.tls() {
+            log::debug!("{}: {}", self.host(), tls.describe());
+        }
+        Ok(())
+    }
+
+    fn clear_control(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + self.shared.config.limits.login_timeout;
+        self.control.clear(deadline, &self.shared.shutdown)
+    }
+
+    /// Whether a login by this name must wait for TLS.
+    pub(super) fn needs_tls(&self, name: &[u8]) -> bool {
+        let Some(policy) = &self.shared.config.tls else { return false };
+        self.control.tls().is_none()
+            && match policy.required {
+                TlsRequired::No => false,
+                TlsRequired::Login => !self.shared.authenticator.is_anonymous(name),
+                TlsRequired::All => true,
+            }
+    }
+
+    /// Whether data connections must be protected, and are not.
+    pub(super) fn lacks_private_data(&self) -> bool {
+        let policy = self.shared.config.tls.as_ref();
+        !self.protection.private && policy.is_some_and(|policy| policy.required == TlsRequired::All)
+    }
+}
+
+/// How the data connection of one transfer is secured.
+pub(super) struct DataProtection {
+    binding: Binding,
+    flow: Flow,
+    require_reuse: bool,
+    /// The longest that the handshake may take.
+    timeout: std::time::Duration,
+}
+
+impl DataProtection {
+    /// `None`: the client has not asked for any.
+    pub(super) fn of(session: &Session, flow: Flow) -> Option<DataProtection> {
+        let binding = session.protection.binding.clone().filter(|_| session.protection.private)?;
+        let config = &session.shared.config;
+        Some(DataProtection {
+            binding,
+            flow,
+            require_reuse: config.tls.as_ref().is_none_or(|policy| policy.require_reuse),
+            timeout: config.limits.login_timeout.min(config.data.timeout),
+        })
+    }
+
+    pub(super) fn secure(
+        &self,
+        connection: &mut DataConnection,
+        watch: &mut dyn Watch,
+    ) -> Result<(), OpenError> {
+        let tls = self.binding.data(self.flow).map_err(OpenError::Handshake)?;
+        connection.secure(tls, self.require_reuse, sockets::deadline_in(self.timeout), watch)
+    }
+}

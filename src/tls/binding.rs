@@ -1,0 +1,199 @@
+//! What ties data connections to their control connection: a cache of TLS
+//! sessions that no other control connection has.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustls::ServerConfig;
+use rustls::crypto::SecureRandom;
+use rustls::server::{ProducesTickets, StoresServerSessions};
+
+use super::{Flow, TlsConnection};
+
+/// Tickets that a control connection's handshake gives out, for clients that
+/// use each only once: what those get on data connections that they only write
+/// to, they never read.
+const CONTROL_TICKETS: usize = 8;
+/// And to clients that ask for a number (RFC 9149).
+const MOST_TICKETS: usize = 64;
+/// Tickets of a data connection that the client reads from.
+const DATA_TICKETS: usize = 2;
+/// Sessions of data connections that are remembered, beside all those of the
+/// control connection.
+const REMEMBERED: usize = 32;
+/// Seconds: as long as TLS allows (RFC 8446 section 4.6.1). A session is
+/// forgotten with its control connection.
+const LIFETIME: u32 = 7 * 24 * 3600;
+
+/// One control connection's TLS sessions, and those of its data connections.
+#[derive(Clone)]
+pub(crate) struct Binding {
+    control: Arc<ServerConfig>,
+    /// To the client, and from it.
+    data: [Arc<ServerConfig>; 2],
+    sessions: Arc<Sessions>,
+}
+
+impl Binding {
+    /// `config` is the server's; only its certificates and rules are shared.
+    pub(super) fn new(config: &ServerConfig) -> Binding {
+        let sessions = Arc::new(Sessions {
+            random: config.crypto_provider().secure_random,
+            kept: Mutex::new(Kept { entries: Vec::new(), sealed: false, pinned: 0, next: 0 }),
+        });
+        let mut control = config.clone();
+        control.session_storage = Arc::clone(&sessions) as Arc<dyn StoresServerSessions>;
+        control.ticketer = Arc::clone(&sessions) as Arc<dyn ProducesTickets>;
+        control.send_tls13_tickets = CONTROL_TICKETS;
+        control.max_tls13_tickets = MOST_TICKETS;
+        control.alpn_protocols = vec![b"ftp".to_vec()];
+        let mut to_client = control.clone();
+        to_client.send_tls13_tickets = DATA_TICKETS;
+        to_client.max_tls13_tickets = 0;
+        to_client.alpn_protocols = vec![b"ftp-data".to_vec(), b"ftp".to_vec()];
+        // A client that closes the connection with a ticket in it unread resets
+        // it, and may lose the end of its upload by that.
+        let mut from_client = to_client.clone();
+        from_client.send_tls13_tickets = 0;
+        Binding { control: Arc::new(control), data: [Arc::new(to_client), Arc::new(from_client)], sessions }
+    }
+
+    pub(crate) fn control(&self) -> io::Result<TlsConnection> {
+        TlsConnection::new(Arc::clone(&self.control))
+    }
+
+    pub(crate) fn data(&self, flow: Flow) -> io::Result<TlsConnection> {
+        let config = match flow {
+            Flow::ToClient => &self.data[0],
+            Flow::FromClient => &self.data[1],
+        };
+        TlsConnection::new(Arc::clone(config))
+    }
+
+    /// The control connection's handshake is done: its sessions are kept for as
+    /// long as it lives, those to come are not.
+    pub(crate) fn seal(&self) {
+        let mut kept = self.sessions.kept.lock();
+        kept.pinned = kept.entries.len();
+        kept.sealed = true;
+    }
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Binding")
+    }
+}
+
+/// Sessions by the ticket or session id that the client knows them by. A ticket
+/// is a random name here, nothing is encrypted in it; and one that is used
+/// stays good, for clients that use it again.
+struct Sessions {
+    random: &'static dyn SecureRandom,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    entries: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The control connection's handshake is over. What it puts in is bounded by itself.
+    sealed: bool,
+    /// That many at the beginning stay.
+    pinned: usize,
+    /// Which of the others the next one replaces, once there are enough.
+    next: usize,
+}
+
+impl Kept {
+    fn put(&mut self, name: Vec<u8>, session: Vec<u8>) {
+        if let Some(entry) = self.entries.iter_mut().find(|(known, _)| *known == name) {
+            entry.1 = session;
+        } else if !self.sealed || self.entries.len() < self.pinned + REMEMBERED {
+            self.entries.push((name, session));
+        } else {
+            let place = self.pinned + self.next % REMEMBERED;
+            self.next += 1;
+            if let Some(entry) = self.entries.get_mut(place) {
+                *entry = (name, session);
+            }
+        }
+    }
+
+    fn get(&self, name: &[u8]) -> Option<Vec<u8>> {
+        self.entries.iter().find(|(known, _)| same(known, name)).map(|(_, session)| session.clone())
+    }
+}
+
+/// Compares in a time that tells nothing of where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+impl StoresServerSessions for Sessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        self.kept.lock().put(key, value);
+        true
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.kept.lock().get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.kept.lock().get(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+impl ProducesTickets for Sessions {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        LIFETIME
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let mut name = vec![0; 32];
+        self.random.fill(&mut name).ok()?;
+        self.kept.lock().put(name.clone(), plain.to_vec());
+        Some(name)
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        self.kept.lock().get(ticket)
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sessions")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_connections_sessions_outlive_those_of_any_number_of_data_connections() {
+        let mut kept = Kept { entries: Vec::new(), sealed: false, pinned: 0, next: 0 };
+        for ticket in 0..MOST_TICKETS {
+            kept.put(format!("control {ticket}").into_bytes(), vec![1]);
+        }
+        (kept.pinned, kept.sealed) = (kept.entries.len(), true);
+        for ticket in 0..1000 {
+            kept.put(format!("data {ticket}").into_bytes(), vec![2]);
+        }
+        assert_eq!(kept.entries.len(), MOST_TICKETS + REMEMBERED);
+        assert_eq!(kept.get(b"control 0"), Some(vec![1]));
+        assert_eq!(kept.get(b"data 999"), Some(vec![2]));
+        assert_eq!(kept.get(b"data 968"), Some(vec![2]));
+        assert_eq!(kept.get(b"data 967"), None);
+    }
+}
