@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 /// The most bytes a line may have, without its end: a path of the kernel's PATH_MAX and its verb.
 pub(crate) const MAX_LINE: usize = 4096 + 512;
 
-/// The most lines that wait their turn while a transfer runs.
+/// The most lines, and bytes in them, that wait their turn while a transfer runs. Many clients may
+/// make the server keep them at once.
 const MAX_QUEUED: usize = 1024;
+const MAX_QUEUED_BYTES: usize = 64 << 10;
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;
@@ -93,7 +95,11 @@ impl LineReader {
 
     /// Whether more may be read without growing beyond bounds.
     pub(crate) fn has_room(&self) -> bool {
-        self.lines.len() < MAX_QUEUED
+        let bytes = |line: &Line| match line {
+            Line::Command(command) => command.len(),
+            Line::TooLong => 0,
+        };
+        self.lines.len() < MAX_QUEUED && self.lines.iter().map(bytes).sum::<usize>() < MAX_QUEUED_BYTES
     }
 
     /// Whether what has come ends with a bare LF, of which only the client's silence
@@ -303,6 +309,23 @@ mod tests {
         stream.extend_from_slice(b"\r\nNOOP\r\n");
         let (lines, _) = lines(&stream, 4096);
         assert_eq!(lines, [Line::TooLong, Line::Command(b"NOOP".to_vec())]);
+    }
+
+    #[test]
+    fn few_long_lines_or_many_short_ones_are_kept_waiting() {
+        let mut reader = LineReader::default();
+        for _ in 0..MAX_QUEUED_BYTES / 4000 {
+            assert!(reader.has_room());
+            reader.push(&[[b'a'; 4000].as_slice(), b"\r\n"].concat());
+        }
+        reader.push(&[[b'a'; 4000].as_slice(), b"\r\n"].concat());
+        assert!(!reader.has_room());
+        reader.next_line();
+        assert!(reader.has_room());
+
+        let mut reader = LineReader::default();
+        reader.push(&b"NOOP\r\n".repeat(MAX_QUEUED));
+        assert!(!reader.has_room());
     }
 
     #[test]
