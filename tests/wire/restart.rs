@@ -215,3 +215,28 @@ fn the_restart_offset_may_be_a_large_one() {
     client.send("REST 4999999990").expect(350);
     assert_eq!(client.retr("big"), [0; 10]);
 }
+
+#[test]
+fn a_restart_inside_what_is_not_there_makes_nothing() {
+    let server = Server::start(&[]);
+    let mut client = server.log_in();
+    client.send("TYPE I").expect(200);
+    for command in ["STOR new", "STOU", "STOU new"] {
+        client.send("REST 10").expect(350);
+        client.refused(command, &[554]);
+    }
+    assert!(server.names("").is_empty());
+    client.stor("new", "and the next upload begins at its beginning");
+    assert_eq!(server.read("new"), b"and the next upload begins at its beginning");
+}
+
+#[test]
+fn a_listing_uses_up_a_restart() {
+    let server = Server::start(&[]);
+    server.write("file", "content");
+    let mut client = server.log_in();
+    client.send("TYPE I").expect(200);
+    client.send("REST 4").expect(350);
+    assert_eq!(client.names(""), ["file"]);
+    assert_eq!(client.retr("file"), b"content");
+}

@@ -28,6 +28,8 @@ impl Session {
     }
 
     fn send_listing(&mut self, kind: ListKind, argument: &[u8]) -> Result<Reply, Stop> {
+        // A REST was for this transfer or for none: it must not turn up at a later one.
+        self.leftover.restart_at = 0;
         let request = ListRequest { kind, argument, limits: self.list_limits() };
         let login = self.logged_in()?;
         let (vfs, cwd, rate) = (Rc::clone(&login.vfs), login.cwd.clone(), login.rates.download);

@@ -94,6 +94,10 @@ impl Session {
         login.may_make(&wanted, path)?;
         let mode = 0o666 & !login.umask;
         let existing = login.vfs.stat(&wanted).ok();
+        // Nothing is made for a restart inside what is not there.
+        if restart > 0 && (how == Upload::Unique || how == Upload::Replace && existing.is_none()) {
+            return Err(bad_restart());
+        }
         let how = match (how, &existing) {
             (Upload::Replace, Some(_)) if guarded && restart == 0 => Upload::Unique,
             (Upload::Replace | Upload::Append, Some(_)) if guarded => {
@@ -350,9 +354,7 @@ impl Session {
                 dtp::ascii_file_offset(file, restart).map_err(|error| io_refusal(path, &error))?
             }
         };
-        offset.ok_or_else(|| {
-            refused(ReplyCode::InvalidRestart, "The restart offset is not a place in the file.")
-        })
+        offset.ok_or_else(bad_restart)
     }
 
     /// What the files of an account with a quota come to; `None` for others. Counted before the first
@@ -488,6 +490,10 @@ impl Session {
         let chrooted = if login.account.confined { "; chrooted" } else { "" };
         format!(" (wd: {}{chrooted})", crate::log::text(login.cwd.as_bytes()))
     }
+}
+
+fn bad_restart() -> Stop {
+    refused(ReplyCode::InvalidRestart, "The restart offset is not a place in the file.")
 }
 
 /// A client that listens is connected to before 150 is sent, so that 425 can stand in its place;
