@@ -223,7 +223,7 @@ pub(crate) static COMMANDS: &[CommandSpec] = &[
     CommandSpec { verb: "HELP", syntax: "[ <sp> command ]", help: "show the commands, or one", needs: Anyone, feat: &[],
         parse: Some(|arg| Ok(Command::Help(arg.optional()?))) },
     CommandSpec { verb: "NOOP", syntax: "", help: "do nothing", needs: Anyone, feat: &[],
-        parse: Some(|_| Ok(Command::Noop)) },
+        parse: Some(|arg| arg.none().map(|()| Command::Noop)) },
 
     // RFC 2389, 2640 and 3659, and CLNT, which has none.
     CommandSpec { verb: "FEAT", syntax: "", help: "show what there is beyond RFC 959", needs: Anyone, feat: &[],

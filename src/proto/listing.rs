@@ -449,15 +449,19 @@ impl FactSet {
     pub(crate) const ALL: FactSet = FactSet((1 << Fact::ALL.len()) - 1);
 
     /// What `OPTS MLST` is given: names, each followed by a semicolon (the last one may
-    /// lack it), letter case ignored. What we do not know is left out, and of no names
-    /// comes the empty set: RFC 3659 section 7.9.
-    pub(crate) fn parse(names: &[u8]) -> FactSet {
+    /// lack it, if it is known), letter case ignored. What we do not know is left out, and of
+    /// no names comes the empty set: RFC 3659 section 7.9.
+    pub(crate) fn parse(names: &[u8]) -> Option<FactSet> {
         let mut set = 0;
-        for name in names.trim_ascii().split(|&byte| byte == b';') {
-            let known = Fact::ALL.iter().find(|fact| fact.name().as_bytes().eq_ignore_ascii_case(name));
-            set |= known.map_or(0, |fact| fact.bit());
+        let mut names = names.trim_ascii().split(|&byte| byte == b';').peekable();
+        while let Some(name) = names.next() {
+            match Fact::ALL.iter().find(|fact| fact.name().as_bytes().eq_ignore_ascii_case(name)) {
+                Some(fact) => set |= fact.bit(),
+                None if names.peek().is_none() && !name.is_empty() => return None,
+                None => (),
+            }
         }
-        FactSet(set)
+        Some(FactSet(set))
     }
 
     /// What follows `MLST ` in FEAT: all facts, a star behind those that are on.

@@ -178,7 +178,7 @@ fn any_bytes_are_an_argument() {
             .collect();
         let (_, path) = LsOptions::parse(&bytes, true);
         assert!(path.is_empty() || bytes.ends_with(path));
-        FactSet::parse(&bytes);
+        let _ = FactSet::parse(&bytes);
     }
 }
 
@@ -216,7 +216,7 @@ fn facts_are_those_of_rfc_3659() {
 
 #[test]
 fn perm_depends_on_the_kind() {
-    let set = FactSet::parse(b"perm;");
+    let set = FactSet::parse(b"perm;").unwrap();
     let everything = Perm { read: true, write: true, enter: true, remove: true, denied: Letters::default() };
     for (kind, perm, want) in [
         (EntryKind::Directory, everything, "cdeflmp"),
@@ -233,7 +233,7 @@ fn perm_depends_on_the_kind() {
 
 #[test]
 fn types_beyond_files_and_directories_are_the_systems() {
-    let set = FactSet::parse(b"type;size");
+    let set = FactSet::parse(b"type;size").unwrap();
     for (kind, want) in [
         (EntryKind::File, "type=file;size=1234567890123;"),
         (EntryKind::Directory, "type=dir;"),
@@ -247,10 +247,11 @@ fn types_beyond_files_and_directories_are_the_systems() {
 
 #[test]
 fn opts_mlst_chooses_facts() {
-    assert_eq!(FactSet::parse(b"Type;unix.MODE;nonsense;size").names(), "type;size;UNIX.mode;");
-    assert_eq!(FactSet::parse(b"size;size;").names(), "size;");
+    assert_eq!(FactSet::parse(b"Type;unix.MODE;nonsense;size").unwrap().names(), "type;size;UNIX.mode;");
+    assert_eq!(FactSet::parse(b"size;size;").unwrap().names(), "size;");
+    assert!(FactSet::parse(b"size;nonsense").is_none(), "neither a fact nor ended");
     assert_eq!(
-        FactSet::parse(b"size;").feat_line(),
+        FactSet::parse(b"size;").unwrap().feat_line(),
         "type;size*;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;UNIX.uid;UNIX.gid;"
     );
     assert_eq!(FactSet::ALL.feat_line().matches('*').count(), 10);
@@ -258,7 +259,7 @@ fn opts_mlst_chooses_facts() {
 
 #[test]
 fn no_facts_leave_a_space_and_the_name() {
-    let none = FactSet::parse(b"");
+    let none = FactSet::parse(b"").unwrap();
     assert_eq!(none.names(), "");
     assert_eq!(line(&facts(), none), "  name");
 }

@@ -69,8 +69,9 @@ pub(crate) enum ReplyCode {
     BadSequence = 503,
     /// Command not implemented for that parameter.
     ParameterNotImplemented = 504,
-    /// Data connection cannot be opened with this PROT setting (RFC 4217).
-    ProtectionLevelDenied = 521,
+    /// Data connection cannot be opened with this PROT setting (RFC 4217); supported address
+    /// families are (af1, af2, ..., afn) (RFC 1639).
+    DataConnectionRefused = 521,
     /// Network protocol not supported (RFC 2428); the data connection's TLS is not
     /// what it should be (RFC 4217).
     ProtocolNotSupported = 522,
@@ -152,6 +153,11 @@ impl Reply {
             line.extend_from_slice(text.as_bytes());
         }
         Reply::new(ReplyCode::PathnameCreated, line)
+    }
+
+    /// The same words under another code.
+    pub(crate) fn with_code(self, code: ReplyCode) -> Reply {
+        Reply { code, ..self }
     }
 
     pub(crate) fn code(&self) -> ReplyCode {

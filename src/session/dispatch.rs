@@ -25,8 +25,10 @@ impl Session {
             Err(error) => {
                 log::debug!("{}: {} not understood", self.host(), verb.escape_ascii());
                 self.refuse_other_protocols(verb)?;
-                if let ParseError::Syntax(spec, _) = error {
-                    self.gate(spec)?;
+                match error {
+                    ParseError::Syntax(spec, _) => self.gate(spec)?,
+                    ParseError::UnknownSite => self.allow(Access::LoggedIn)?,
+                    ParseError::Unknown | ParseError::NotImplemented(_) => (),
                 }
                 return Err(explain(error, verb));
             }
@@ -109,7 +111,7 @@ impl Session {
         self.allow(spec.needs)?;
         if self.lacks_private_data() && opens_data_connection(spec.verb) {
             let text = "Data connections must be protected here: send PBSZ 0 and PROT P first.";
-            return Err(refused(ReplyCode::ProtectionLevelDenied, text));
+            return Err(refused(ReplyCode::DataConnectionRefused, text));
         }
         Ok(())
     }

@@ -59,10 +59,34 @@ pub(crate) fn explain(error: ParseError, verb: &[u8]) -> Stop {
                 refused(ReplyCode::ArgumentError, format!("{} takes no argument.", spec.verb))
             }
             SyntaxError::Unsupported(text) => refused(ReplyCode::ParameterNotImplemented, text),
-            SyntaxError::Protocol => {
-                refused(ReplyCode::ProtocolNotSupported, "Network protocol not supported, use (1,2)")
-            }
+            SyntaxError::Protocol => protocol_refusal(spec.verb, &[1, 2]),
         },
+    }
+}
+
+/// A network protocol that does not fit; `usable` are RFC 2428's numbers of those that do.
+/// RFC 1639 has a code of its own for LPRT, and IP's own version numbers.
+pub(crate) fn protocol_refusal(verb: &str, usable: &[u8]) -> Stop {
+    let list = |number: fn(u8) -> u8| {
+        let numbers: Vec<String> = usable.iter().map(|&protocol| number(protocol).to_string()).collect();
+        numbers.join(",")
+    };
+    if verb == "LPRT" {
+        let text = format!("Supported address families are ({})", list(|protocol| 2 + 2 * protocol));
+        return refused(ReplyCode::DataConnectionRefused, text);
+    }
+    let text = format!("Network protocol not supported, use ({})", list(|protocol| protocol));
+    refused(ReplyCode::ProtocolNotSupported, text)
+}
+
+/// The refusal of a name to be written to: where other commands answer 550, RFC 959 section 5.4
+/// has STOR, STOU and RNTO answer 553.
+pub(crate) fn target_refusal(refusal: Stop) -> Stop {
+    match refusal {
+        Stop::Refused(reply) if reply.code() == ReplyCode::FileUnavailable => {
+            Stop::Refused(reply.with_code(ReplyCode::NameNotAllowed))
+        }
+        other => other,
     }
 }
 

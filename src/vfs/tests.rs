@@ -500,7 +500,7 @@ fn a_sink_that_fails_ends_the_listing() {
 }
 
 fn fact(vfs: &Vfs, name: &str, set: &str) -> String {
-    let line = vfs.facts(&path(name), b"x", FactSet::parse(set.as_bytes())).unwrap();
+    let line = vfs.facts(&path(name), b"x", FactSet::parse(set.as_bytes()).unwrap()).unwrap();
     String::from_utf8(line).unwrap()
 }
 
@@ -520,7 +520,7 @@ fn facts_tell_of_what_a_link_leads_to() {
     assert!(vfs.facts(&path("/none"), b"x", FactSet::ALL).is_err());
     vfs.set_times(&path("/plain.txt"), None, Some(1_709_175_845)).unwrap();
     assert_eq!(fact(&vfs, "/plain.txt", "modify;UNIX.mode"), "modify=20240229030405;UNIX.mode=0644; x");
-    let text = listed(&vfs, "/", ListKind::Facts(FactSet::parse(b"type;")), "").unwrap();
+    let text = listed(&vfs, "/", ListKind::Facts(FactSet::parse(b"type;").unwrap()), "").unwrap();
     let mut lines: Vec<_> = text.lines().collect();
     lines.sort_unstable();
     let want = [
@@ -532,7 +532,7 @@ fn facts_tell_of_what_a_link_leads_to() {
         "type=file; to_file",
     ];
     assert_eq!(lines, want);
-    let text = listed(&vfs, "/d", ListKind::Facts(FactSet::parse(b"")), "e").unwrap();
+    let text = listed(&vfs, "/d", ListKind::Facts(FactSet::parse(b"").unwrap()), "e").unwrap();
     assert_eq!(text, " deep\r\n");
 }
 

@@ -18,6 +18,7 @@ mod store;
 
 mod ascii;
 mod parameters;
+mod reply_codes;
 mod restart;
 
 mod facts;

@@ -10,7 +10,7 @@ use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::commands::transfer::Released;
-use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
+use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused, target_refusal};
 use crate::sys::clock::{self, DateTime};
 use crate::vfs::FileError;
 
@@ -30,10 +30,11 @@ impl Session {
         let replace = !self.shared.config.files.no_overwrite;
         let from = from.ok_or_else(|| refused(ReplyCode::BadSequence, "RNFR must come first."))?;
         let login = self.logged_in()?;
-        let to = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
+        let to = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?).map_err(target_refusal)?;
         login.may_make(&to, path)?;
         let replaced = self.released(&to)?;
-        self.logged_in()?.vfs.rename(&from, &to, replace).map_err(|error| io_refusal(path, &error))?;
+        let renamed = self.logged_in()?.vfs.rename(&from, &to, replace);
+        renamed.map_err(|error| target_refusal(io_refusal(path, &error)))?;
         give_back(replaced);
         self.log_change("rename", &from, Some(&to));
         Ok(Reply::new(ReplyCode::FileActionOkay, "RNTO command successful."))

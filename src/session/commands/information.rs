@@ -128,7 +128,9 @@ impl Session {
                 Err(refused(ReplyCode::ArgumentError, "Path-names are always UTF-8 here, as RFC 2640 asks."))
             }
             [b"MLST"] | [b"MLST", _] => {
-                self.parameters.facts = FactSet::parse(words.get(1).copied().unwrap_or_default());
+                let names = words.get(1).copied().unwrap_or_default();
+                self.parameters.facts = FactSet::parse(names)
+                    .ok_or_else(|| refused(ReplyCode::ArgumentError, "Each fact ends with a semicolon."))?;
                 let text = format!("MLST OPTS {}", self.parameters.facts.names());
                 Ok(Reply::new(ReplyCode::CommandOkay, text.trim_end()))
             }

@@ -7,7 +7,7 @@ use crate::proto::argument::ExtendedPassive;
 use crate::proto::params::{FormatControl, RepresentationType};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
-use crate::session::stop::{Stop, reason, refused};
+use crate::session::stop::{Stop, protocol_refusal, reason, refused};
 
 /// Below it are the ports of other servers, which a client must not make this one talk to (RFC 2577 section 3).
 const FIRST_UNPRIVILEGED: u16 = 1024;
@@ -18,9 +18,7 @@ impl Session {
         self.parameters.data_port = DataPort::Unset;
         let (peer, named) = (self.host(), address.ip().to_canonical());
         if peer.is_ipv4() != named.is_ipv4() {
-            let text =
-                format!("Network protocol not supported, use ({})", if peer.is_ipv4() { 1 } else { 2 });
-            return Err(refused(ReplyCode::ProtocolNotSupported, text));
+            return Err(protocol_refusal(verb, &[if peer.is_ipv4() { 1 } else { 2 }]));
         }
         if !self.shared.config.data.foreign && (peer != named || address.port() < FIRST_UNPRIVILEGED) {
             log::warn!("{peer}: refused {verb} to {address}");
@@ -52,9 +50,7 @@ impl Session {
                 return Ok(Reply::new(ReplyCode::CommandOkay, "EPSV ALL command successful."));
             }
             ExtendedPassive::Ipv4 | ExtendedPassive::Ipv6 if protocol != ours => {
-                let number = if ours == ExtendedPassive::Ipv4 { 1 } else { 2 };
-                let text = format!("Network protocol not supported, use ({number})");
-                return Err(refused(ReplyCode::ProtocolNotSupported, text));
+                return Err(protocol_refusal("EPSV", &[if ours == ExtendedPassive::Ipv4 { 1 } else { 2 }]));
             }
             _ => (),
         }

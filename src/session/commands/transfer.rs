@@ -17,7 +17,7 @@ use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::protection::DataProtection;
-use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, reason, refused};
+use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, reason, refused, target_refusal};
 use crate::session::watch::ControlWatch;
 use crate::tls::Flow;
 use crate::vfs::{Create, OpenFile};
@@ -130,7 +130,8 @@ impl Session {
                 login.vfs.create(&wanted, Create::Replace, mode).map(|file| (wanted.clone(), file))
             }
         };
-        let (target, OpenFile { file, size, .. }) = opened.map_err(|error| file_refusal(path, &error))?;
+        let (target, OpenFile { file, size, .. }) =
+            opened.map_err(|error| target_refusal(file_refusal(path, &error)))?;
         let offset = match how {
             Upload::Append => size,
             _ => self.file_offset(&file, size, restart, path)?,
@@ -309,10 +310,8 @@ impl Session {
     /// ABOR between transfers: the one it was meant for is over.
     pub(in crate::session) fn abor(&mut self) -> Result<Reply, Stop> {
         self.leftover.restart_at = 0;
-        Ok(match mem::take(&mut self.parameters.data_port) {
-            DataPort::Unset => Reply::new(ReplyCode::ClosingDataConnection, "No transfer is in progress."),
-            _ => Reply::new(ReplyCode::NoTransfer, "ABOR command successful; no transfer was in progress."),
-        })
+        self.parameters.data_port = DataPort::Unset;
+        Ok(Reply::new(ReplyCode::NoTransfer, "ABOR command successful; no transfer was in progress."))
     }
 
     /// 150 in the words that clients read the size from.
