@@ -35,7 +35,7 @@ pub(crate) fn refused(code: ReplyCode, text: impl AsRef<[u8]>) -> Stop {
 
 /// A path-name that no file can have.
 pub(crate) fn bad_path() -> Stop {
-    refused(ReplyCode::NameNotAllowed, "Not a possible path-name.")
+    refused(ReplyCode::FileUnavailable, "Not a possible path-name.")
 }
 
 /// What is wrong with a line that is no command.
@@ -107,7 +107,6 @@ pub(crate) fn io_refusal(path: &[u8], error: &io::Error) -> Stop {
         Kind::StorageFull => ReplyCode::InsufficientStorage,
         Kind::QuotaExceeded | Kind::FileTooLarge => ReplyCode::ExceededStorage,
         Kind::ExecutableFileBusy | Kind::ResourceBusy | Kind::WouldBlock => ReplyCode::FileBusy,
-        Kind::InvalidFilename => ReplyCode::NameNotAllowed,
         // EMFILE, ENFILE, ENOMEM: our trouble, which may pass.
         _ if crate::sys::sockets::is_shortage(error) => ReplyCode::LocalError,
         _ => ReplyCode::FileUnavailable,

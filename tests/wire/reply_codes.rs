@@ -20,6 +20,22 @@ fn a_name_that_cannot_be_written_to_is_553() {
 }
 
 #[test]
+fn a_name_longer_than_any_is_550_where_it_is_not_written_to() {
+    let server = Server::start(&[]);
+    server.write("file", "content");
+    let mut client = server.log_in();
+    for name in ["n".repeat(256), "n/".repeat(2200)] {
+        for verb in ["CWD", "DELE", "RMD", "MKD", "RNFR", "SIZE", "MDTM", "MLST", "STAT"] {
+            client.send(format!("{verb} {name}")).expect(550);
+        }
+        client.refused(format!("RETR {name}"), &[550]);
+        client.refused(format!("STOR {name}"), &[553]);
+        client.send("RNFR file").expect(350);
+        client.send(format!("RNTO {name}")).expect(553);
+    }
+}
+
+#[test]
 fn the_root_is_refused_for_good() {
     let server = Server::start(&[]);
     let mut client = server.log_in();

@@ -30,7 +30,8 @@ impl Session {
         let replace = !self.shared.config.files.no_overwrite;
         let from = from.ok_or_else(|| refused(ReplyCode::BadSequence, "RNFR must come first."))?;
         let login = self.logged_in()?;
-        let to = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?).map_err(target_refusal)?;
+        let to =
+            login.cwd.join(path).map_err(|_| bad_path()).and_then(not_the_root).map_err(target_refusal)?;
         login.may_make(&to, path)?;
         let replaced = self.released(&to)?;
         let renamed = self.logged_in()?.vfs.rename(&from, &to, replace);

@@ -90,7 +90,7 @@ impl Session {
         let login = self.logged_in()?;
         // What an anonymous client left, the next one must not spoil; ftpd gives the upload a name of its own.
         let guarded = guarded && matches!(login.account.kind, AccountKind::Anonymous { .. });
-        let wanted = login.cwd.join(path).map_err(|_| bad_path())?;
+        let wanted = login.cwd.join(path).map_err(|_| target_refusal(bad_path()))?;
         login.may_make(&wanted, path)?;
         let mode = 0o666 & !login.umask;
         let existing = login.vfs.stat(&wanted).ok();
