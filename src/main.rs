@@ -39,7 +39,7 @@ mod vfs;
 use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 
 use account::helper;
@@ -82,6 +82,9 @@ fn run() -> Result<(), u8> {
             process::prepare().map_err(|err| voice.complain(FAILURE, err))?;
             if options.test_config {
                 return test_config(*options);
+            }
+            if let Some(who) = options.check_access.clone() {
+                return check_access(*options, &who, voice);
             }
             let start = how_started(&options, passed.as_ref());
             match (start.map_err(|line| voice.complain(USAGE, line))?, passed) {
@@ -272,6 +275,24 @@ fn test_config(options: Options) -> Result<(), u8> {
             say(&lines).and(Err(FAILURE))
         }
     }
+}
+
+/// `-C`: the exit code says whether that user may log in; with `-d`, why is printed.
+fn check_access(options: Options, who: &str, voice: Voice) -> Result<(), u8> {
+    let (user, host) = who.rsplit_once('@').map_or((who, None), |(user, host)| (user, Some(host)));
+    if let Some(host) = host.filter(|host| host.parse::<IpAddr>().is_err()) {
+        return Err(voice.complain(USAGE, format!("-C, --check-access: `{host}` is not an address")));
+    }
+    let explain = options.logging.debug > 0;
+    let config = Config::resolve(options, Start::Foreground)
+        .map_err(|problems| voice.complain_of_all(USAGE, problems))?;
+    let access = server::check_access(&config, user).map_err(|err| voice.complain(FAILURE, err))?;
+    let mut text = String::new();
+    if explain {
+        access.explanation.iter().for_each(|line| text += &format!("{line}\n"));
+    }
+    say(&format!("{text}{}\n", access.verdict))?;
+    if access.allowed { Ok(()) } else { Err(FAILURE) }
 }
 
 /// Standard output may be closed, which `println!` would not survive.

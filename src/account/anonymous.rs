@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::policy::{self, AdminFile, Jail, Listed, Subject};
-use super::{Account, AccountKind, Refusal, UserOptions, absolute, identity_of, named};
+use super::policy::{self, Jail, Subject};
+use super::{Account, AccountKind, Refusal, Trail, absolute, identity_of, named};
 use crate::config::AnonymousPolicy;
 use crate::sys::identity::{Identity, is_root};
 
@@ -46,19 +46,17 @@ impl Anonymous {
     ///
     /// # Errors
     /// `Denied` when ftpusers lists `ftp` or `anonymous`; `Unavailable` when it cannot be read.
-    pub(super) fn log_in(&self, ftpusers: &Path, email: &[u8]) -> Result<Account, Refusal> {
+    pub(super) fn log_in(
+        &self,
+        ftpusers: &Path,
+        email: &[u8],
+        trail: &mut Trail,
+    ) -> Result<Account, Refusal> {
         let subject = Subject {
             names: &[b"ftp", b"anonymous"],
             groups: self.identity.as_ref().map_or(&[][..], |identity| &identity.groups),
         };
-        let listed = AdminFile::read(ftpusers).and_then(|file| policy::listed(&file, &subject));
-        let options = match listed.map_err(Refusal::unavailable)? {
-            Listed::Not => UserOptions::default(),
-            Listed::Allowed(_, options) => options,
-            Listed::Denied(line) => {
-                return Err(Refusal::denied(format!("listed in {}:{line}", ftpusers.display())));
-            }
-        };
+        let options = policy::check_ftpusers(ftpusers, &subject, trail)?;
         Ok(Account {
             name: "ftp".into(),
             kind: AccountKind::Anonymous { email: shown(email) },
@@ -129,19 +127,20 @@ mod tests {
         std::os::unix::fs::symlink(dir.join("pub"), dir.join("link")).unwrap();
         let anonymous = Anonymous::new(&policy(&dir.join("link/./in"))).unwrap();
         let ftpusers = dir.join("ftpusers");
-        let account = anonymous.log_in(&ftpusers, b"joe@\xff").unwrap();
+        let log_in = |email: &[u8]| anonymous.log_in(&ftpusers, email, &mut Trail::default());
+        let account = log_in(b"joe@\xff").unwrap();
         assert_eq!((account.name.as_str(), account.confined), ("ftp", true));
         assert_eq!((account.root, account.start), (dir.join("pub"), b"/in".to_vec()));
         assert_eq!(account.kind, AccountKind::Anonymous { email: "joe@\u{fffd}".into() });
         assert_eq!(account.identity.is_some(), is_root());
         for listed in ["ftp\n", "anonymous\n", "@\n"] {
             fs::write(&ftpusers, listed).unwrap();
-            assert!(matches!(anonymous.log_in(&ftpusers, b""), Err(Refusal::Denied { .. })), "{listed}");
+            assert!(matches!(log_in(b""), Err(Refusal::Denied { .. })), "{listed}");
         }
         fs::write(&ftpusers, "joe\n").unwrap();
-        assert!(anonymous.log_in(&ftpusers, b"").is_ok());
+        assert!(log_in(b"").is_ok());
         fs::write(&ftpusers, "joe\0\n").unwrap();
-        assert!(matches!(anonymous.log_in(&ftpusers, b""), Err(Refusal::Unavailable { .. })));
+        assert!(matches!(log_in(b""), Err(Refusal::Unavailable { .. })));
         assert!(Anonymous::new(&policy(&dir.join("missing"))).is_err());
         assert!(Anonymous::new(&policy(&ftpusers)).is_err());
         if is_root() {

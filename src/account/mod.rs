@@ -20,8 +20,9 @@ use crate::sys::identity::{Identity, is_root};
 use anonymous::Anonymous;
 pub(crate) use options::UserOptions;
 pub(crate) use policy::read_admin_file;
-use policy::{AdminFile, Jail, Listed, Subject, is_plausible_name, jail_of};
+use policy::{AdminFile, Jail, Subject, is_plausible_name, jail_of};
 use protocol::{Answer, Request, Secret};
+pub(crate) use trail::Trail;
 pub(crate) use verifier::PamSession;
 use verifier::Verifier;
 
@@ -30,6 +31,7 @@ pub(crate) mod helper;
 mod options;
 mod policy;
 mod protocol;
+mod trail;
 mod user_file;
 mod verifier;
 
@@ -147,6 +149,23 @@ impl Authenticator {
         })
     }
 
+    /// One that asks no passwords, only who would be asked for one.
+    pub(crate) fn without_passwords(config: &Config) -> io::Result<Authenticator> {
+        Authenticator::with(config, None)
+    }
+
+    /// Whom `user` from `peer` would be, given the right password, and what decided that.
+    pub(crate) fn check_access(&self, user: &[u8], trail: &mut Trail) -> Result<Account, Refusal> {
+        if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
+            trail.say(|| "this name means the anonymous login".to_owned());
+            return anonymous.log_in(&self.ftpusers(), b"", trail);
+        }
+        if self.login.anonymous_only {
+            return Err(Refusal::denied("only anonymous logins are allowed (-A)"));
+        }
+        self.candidate(user, trail).map(|candidate| candidate.account)
+    }
+
     /// The uid that `become_user` gives a session beside the account's: the
     /// server's own unprivileged account.
     pub(crate) fn server_uid(&self) -> u32 {
@@ -163,13 +182,13 @@ impl Authenticator {
     /// every refusal for the same time.
     pub(crate) fn log_in(&self, user: &[u8], password: &Password, peer: IpAddr) -> Result<Account, Refusal> {
         if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
-            return anonymous.log_in(&self.ftpusers(), password.as_bytes());
+            return anonymous.log_in(&self.ftpusers(), password.as_bytes(), &mut Trail::default());
         }
         let Some(verifier) = &self.verifier else {
             return Err(Refusal::denied("only anonymous logins are allowed"));
         };
         let secret = Request::secret(password.as_bytes());
-        match (self.candidate(user), secret) {
+        match (self.candidate(user, &mut Trail::default()), secret) {
             (Ok(candidate), Some(secret)) => self.check(verifier, candidate, secret, peer),
             (Ok(_), None) => self.pretend(verifier, None, Refusal::denied("wrong password")),
             (Err(refusal @ Refusal::Denied { .. }), secret) => self.pretend(verifier, secret, refusal),
@@ -180,8 +199,8 @@ impl Authenticator {
     /// Whether `name`, who is logged in, could log in now, were the password right again.
     pub(crate) fn may_stay(&self, name: &str, anonymous: bool) -> Result<(), Refusal> {
         match self.anonymous.as_ref().filter(|_| anonymous) {
-            Some(anonymous) => anonymous.log_in(&self.ftpusers(), b"").map(drop),
-            None => self.candidate(name.as_bytes()).map(drop),
+            Some(anonymous) => anonymous.log_in(&self.ftpusers(), b"", &mut Trail::default()).map(drop),
+            None => self.candidate(name.as_bytes(), &mut Trail::default()).map(drop),
         }
     }
 
@@ -237,17 +256,20 @@ impl Authenticator {
         Err(refusal)
     }
 
-    fn candidate(&self, user: &[u8]) -> Result<Candidate, Refusal> {
+    fn candidate(&self, user: &[u8], trail: &mut Trail) -> Result<Candidate, Refusal> {
         let name = is_plausible_name(user).ok_or_else(|| Refusal::denied("not a user name"))?;
         let entry = self.login.user_file.as_deref().map(|path| user_file::find(path, name)).transpose();
         match entry.map_err(Refusal::unavailable)?.flatten() {
-            Some(entry) => self.own_candidate(entry),
-            None => self.system_candidate(name),
+            Some(entry) => {
+                trail.say(|| "the user file has an account of this name".to_owned());
+                self.own_candidate(entry, trail)
+            }
+            None => self.system_candidate(name, trail),
         }
     }
 
-    fn own_candidate(&self, entry: user_file::Entry) -> Result<Candidate, Refusal> {
-        let options = self.listed(&Subject { names: &[entry.name.as_bytes()], groups: &[] })?;
+    fn own_candidate(&self, entry: user_file::Entry, trail: &mut Trail) -> Result<Candidate, Refusal> {
+        let options = self.listed(&Subject { names: &[entry.name.as_bytes()], groups: &[] }, trail)?;
         let identity = match entry.account {
             _ if !is_root() => None,
             Some(account) => {
@@ -279,7 +301,7 @@ impl Authenticator {
         Ok(Candidate { account, proof: Proof::Hash(entry.hash) })
     }
 
-    fn system_candidate(&self, name: &str) -> Result<Candidate, Refusal> {
+    fn system_candidate(&self, name: &str, trail: &mut Trail) -> Result<Candidate, Refusal> {
         let c_name = accounts::c_name(name.as_bytes()).ok_or_else(|| Refusal::denied("not a user name"))?;
         let passwd = accounts::by_name(&c_name).map_err(Refusal::unavailable)?;
         let passwd = passwd.ok_or_else(|| Refusal::denied("no such account"))?;
@@ -287,11 +309,12 @@ impl Authenticator {
         let identity = identity_of(&passwd).map_err(Refusal::unavailable)?;
         let names = [name.as_bytes(), known_as.as_bytes()];
         let subject = Subject { names: &names, groups: &identity.groups };
+        trail.say(|| format!("the system has an account {known_as}, uid {}", passwd.uid));
 
-        let options = self.listed(&subject)?;
+        let options = self.listed(&subject, trail)?;
         self.refuse_by_number(passwd.uid)?;
-        self.refuse_shell(&passwd.shell)?;
-        let (jail, more) = self.jail(&subject, &passwd.home)?;
+        self.refuse_shell(&passwd.shell, trail)?;
+        let (jail, more) = self.jail(&subject, &passwd.home, trail)?;
         let options = options.and(more);
         if options.quota.is_some() && jail.is_none() {
             return Err(Refusal::unavailable("quota= is for accounts that ftpchroot keeps in a directory"));
@@ -311,14 +334,8 @@ impl Authenticator {
     }
 
     /// What ftpusers says of somebody whom it does not keep out.
-    fn listed(&self, subject: &Subject<'_>) -> Result<UserOptions, Refusal> {
-        let path = self.ftpusers();
-        match policy::listed(&AdminFile::read(&path).map_err(Refusal::unavailable)?, subject) {
-            Ok(Listed::Not) => Ok(UserOptions::default()),
-            Ok(Listed::Allowed(_, options)) => Ok(options),
-            Ok(Listed::Denied(line)) => Err(Refusal::denied(format!("listed in {}:{line}", path.display()))),
-            Err(fault) => Err(Refusal::unavailable(fault)),
-        }
+    fn listed(&self, subject: &Subject<'_>, trail: &mut Trail) -> Result<UserOptions, Refusal> {
+        policy::check_ftpusers(&self.ftpusers(), subject, trail)
     }
 
     fn refuse_by_number(&self, uid: u32) -> Result<(), Refusal> {
@@ -333,40 +350,57 @@ impl Authenticator {
         }
     }
 
-    fn refuse_shell(&self, shell: &[u8]) -> Result<(), Refusal> {
+    fn refuse_shell(&self, shell: &[u8], trail: &mut Trail) -> Result<(), Refusal> {
         if !self.login.shell_check {
+            trail.say(|| "the login shell is not looked at (--no-shell-check)".to_owned());
             return Ok(());
         }
         let shell = if shell.is_empty() { b"/bin/sh" } else { shell };
-        let allowed = self.shells().map_err(Refusal::unavailable)?;
-        if allowed.iter().any(|allowed| allowed == shell) {
-            Ok(())
-        } else {
-            Err(Refusal::denied("login shell not in the file shells"))
+        let file = self.shells().map_err(Refusal::unavailable)?;
+        let shown = || crate::log::text(shell).to_string();
+        if !file.shells().iter().any(|allowed| allowed == shell) {
+            return Err(Refusal::denied(format!("login shell {} not in {}", shown(), file.path().display())));
         }
+        trail.say(|| format!("{}: has the login shell {}", file.path().display(), shown()));
+        Ok(())
     }
 
     /// Those of the configuration's directory, or the system's.
-    fn shells(&self) -> Result<Vec<Vec<u8>>, policy::Fault> {
+    fn shells(&self) -> Result<AdminFile, policy::Fault> {
         let own = AdminFile::read(&self.config_dir.join("shells"))?;
-        if own.exists() {
-            return Ok(own.shells());
-        }
-        Ok(AdminFile::read(Path::new("/etc/shells"))?.shells())
+        if own.exists() { Ok(own) } else { AdminFile::read(Path::new("/etc/shells")) }
     }
 
-    fn jail(&self, subject: &Subject<'_>, home: &Path) -> Result<(Option<Jail>, UserOptions), Refusal> {
+    fn jail(
+        &self,
+        subject: &Subject<'_>,
+        home: &Path,
+        trail: &mut Trail,
+    ) -> Result<(Option<Jail>, UserOptions), Refusal> {
         match self.login.chroot {
-            Chroot::None => Ok((None, UserOptions::default())),
-            Chroot::All => match Jail::in_dir(home) {
-                Some(jail) => Ok((Some(jail), UserOptions::default())),
-                None => Err(Refusal::denied("no home directory to be kept in")),
-            },
+            Chroot::None => {
+                trail.say(|| "nobody is kept in a directory (--chroot=none)".to_owned());
+                Ok(Default::default())
+            }
+            Chroot::All => {
+                trail.say(|| "everybody is kept in the home directory (--chroot=all)".to_owned());
+                let jail =
+                    Jail::in_dir(home).ok_or_else(|| Refusal::denied("no home directory to be kept in"));
+                Ok((Some(jail?), UserOptions::default()))
+            }
             Chroot::File => {
-                let file =
-                    AdminFile::read(&self.config_dir.join("ftpchroot")).map_err(Refusal::unavailable)?;
-                let found = jail_of(&file, subject, home).map_err(Refusal::unavailable)?;
-                Ok(found.map_or_else(Default::default, |(_, jail, options)| (Some(jail), options)))
+                let path = self.config_dir.join("ftpchroot");
+                let file = AdminFile::read(&path).map_err(Refusal::unavailable)?;
+                match jail_of(&file, subject, home).map_err(Refusal::unavailable)? {
+                    Some((line, jail, options)) => {
+                        trail.say(|| format!("{}: keeps this account in a directory", file.rule(line)));
+                        Ok((Some(jail), options))
+                    }
+                    None => {
+                        trail.say(|| file.silence());
+                        Ok(Default::default())
+                    }
+                }
             }
         }
     }

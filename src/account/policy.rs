@@ -19,7 +19,7 @@ use std::{fmt, str};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::options::UserOptions;
+use super::{Refusal, Trail, UserOptions};
 use crate::sys::accounts;
 
 /// The most that is read of a file.
@@ -69,6 +69,23 @@ impl AdminFile {
             what: error.to_string(),
         })?;
         Ok(AdminFile { path: path.into(), contents })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// That it says nothing of somebody, in words.
+    pub(super) fn silence(&self) -> String {
+        let how = if self.exists() { "has no line for this account" } else { "does not exist" };
+        format!("{}: {how}", self.path.display())
+    }
+
+    /// A line of the file, with its place.
+    pub(super) fn rule(&self, line: usize) -> String {
+        let contents = self.contents.as_deref().unwrap_or_default();
+        let text = contents.split(|&byte| byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
+        format!("{}:{line}: `{}`", self.path.display(), crate::log::text(text.trim_ascii()))
     }
 
     pub(super) fn exists(&self) -> bool {
@@ -129,6 +146,29 @@ impl AdminFile {
 
     pub(super) fn fault(&self, line: usize, what: &str) -> Fault {
         Fault { file: self.path.clone(), line, what: what.into() }
+    }
+}
+
+/// What the file ftpusers says of somebody whom it does not keep out.
+pub(super) fn check_ftpusers(
+    path: &Path,
+    subject: &Subject<'_>,
+    trail: &mut Trail,
+) -> Result<UserOptions, Refusal> {
+    let file = AdminFile::read(path).map_err(Refusal::unavailable)?;
+    match listed(&file, subject).map_err(Refusal::unavailable)? {
+        Listed::Denied(line) => {
+            trail.say(|| format!("{}: keeps this account out", file.rule(line)));
+            Err(Refusal::denied(format!("listed in {}:{line}", path.display())))
+        }
+        Listed::Not => {
+            trail.say(|| file.silence());
+            Ok(UserOptions::default())
+        }
+        Listed::Allowed(line, options) => {
+            trail.say(|| format!("{}: allows this account", file.rule(line)));
+            Ok(options)
+        }
     }
 }
 

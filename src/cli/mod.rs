@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub daemon: bool,
     pub foreground: bool,
     pub test_config: bool,
+    /// `-C`: a user, and maybe the address it comes from.
+    pub check_access: Option<String>,
     pub ipv4: bool,
     pub ipv6: bool,
     pub bind: Vec<String>,
@@ -91,6 +93,7 @@ impl Default for Options {
             daemon: false,
             foreground: false,
             test_config: false,
+            check_access: None,
             ipv4: false,
             ipv6: false,
             bind: Vec::new(),

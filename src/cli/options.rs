@@ -174,7 +174,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         parse!(login.chroot, |word| one_of(word, &[("file", Chroot::File), ("all", Chroot::All), ("none", Chroot::None)])))
         .of(Accounts),
     flag("", "no-shell-check", "a login shell need not be in /etc/shells", set!(login.shell_check = false)).of(Accounts),
-    value("C", "check-access", "USER[@HOST]", "say whether this user may log in, and exit", NotAvailableYet).of(Accounts),
+    value("C", "check-access", "USER[@HOST]", "say whether this user may log in, with -d why, and exit",
+        parse!(check_access, |word| text(word).map(Some))).of(Accounts),
 
     flag("r", "read-only", "nothing may be changed", set!(files.read_only = true)).of(Files),
     flag("o", "write-only", "nothing may be downloaded", set!(files.write_only = true)).of(Files),

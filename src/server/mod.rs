@@ -3,6 +3,7 @@
 //! The main thread polls the listening sockets and the signals. It never reads a
 //! client's bytes and never waits for one. What a client says is `session`'s business.
 
+mod access;
 mod check;
 pub(crate) mod guests;
 pub(crate) mod limits;
@@ -11,7 +12,7 @@ pub(crate) mod operator;
 mod pool;
 mod process;
 pub(crate) mod quotas;
-pub(crate) mod reload;
+mod reload;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -32,6 +33,7 @@ use crate::sys::identity;
 use crate::sys::notify::Notifier;
 use crate::sys::process::{Broadcast, Received, Signals, Wake};
 use crate::tls;
+pub(crate) use access::check_access;
 pub(crate) use check::check;
 use limits::{Admission, Refused, Slot};
 pub(crate) use listener::BACKLOG;

@@ -1,20 +1,14 @@
 //! SIGHUP: sessions whose account may no longer log in are told to go.
 
-use std::fs;
-use std::io;
-use std::path::Path;
-
 use super::Shared;
 use super::guests::Leave;
 use crate::account::Refusal;
-
-/// Refuses logins on the whole system, wherever ferryd's own files are.
-pub(crate) const SYSTEM_NOLOGIN: &str = "/var/run/nologin";
+use crate::session;
 
 /// Checks each session that is logged in against the administrator's files, as they are now.
 /// Who may not stay may finish the command it is at. A file that cannot be read ends no session.
 pub(super) fn check_guests(shared: &Shared) {
-    let closed = is_closed(shared);
+    let closed = session::nologin_text(&shared.config.config_dir).is_some();
     for guest in shared.limits.guests() {
         let Some(user) = guest.user() else { continue };
         let reason = match closed {
@@ -34,12 +28,4 @@ pub(super) fn check_guests(shared: &Shared) {
         );
         guest.dismiss(Leave::Soon, "You may no longer log in; closing the connection.");
     }
-}
-
-fn is_closed(shared: &Shared) -> bool {
-    let is_there = |path: &Path| match fs::symlink_metadata(path) {
-        Err(err) => err.kind() != io::ErrorKind::NotFound,
-        Ok(_) => true,
-    };
-    is_there(&shared.config.config_dir.join("nologin")) || is_there(Path::new(SYSTEM_NOLOGIN))
 }

@@ -13,7 +13,6 @@ use super::state::Login;
 use crate::account::{self, Account, AccountKind};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
-use crate::server::reload::SYSTEM_NOLOGIN;
 use crate::sys::clock;
 use crate::vfs::Vfs;
 
@@ -22,6 +21,9 @@ const MAX_TEXT: usize = 64 << 10;
 const MAX_LINE: usize = 1024;
 /// Bytes that one escape may stand for.
 const MAX_VALUE: usize = 256;
+
+/// Where FreeBSD's shutdown(8) and systemd say that nobody may log in any more.
+const SYSTEM_NOLOGIN: &str = "/var/run/nologin";
 
 /// What the escapes stand for.
 #[derive(Default)]
@@ -61,14 +63,7 @@ impl Session {
     /// 421 or 530 with the text of nologin, while there is one. One that cannot be read
     /// keeps everybody out as well.
     pub(super) fn nologin(&self, code: ReplyCode) -> Option<Reply> {
-        let places = [self.config_file("nologin"), PathBuf::from(SYSTEM_NOLOGIN)];
-        let text = places.iter().find_map(|path| match account::read_admin_file(path) {
-            Ok(text) => text,
-            Err(err) => {
-                log::error!("{}: {err}", path.display());
-                Some(Vec::new())
-            }
-        })?;
+        let text = nologin_text(&self.shared.config.config_dir)?;
         Some(Reply::after_lines(code, self.expanded(&text), "System not available."))
     }
 
@@ -187,6 +182,18 @@ impl Values {
         out.extend_from_slice(&value[..value.len().min(MAX_VALUE)]);
         true
     }
+}
+
+/// The text of nologin, if there is one, here or where the system has it.
+pub(crate) fn nologin_text(config_dir: &Path) -> Option<Vec<u8>> {
+    let places = [config_dir.join("nologin"), PathBuf::from(SYSTEM_NOLOGIN)];
+    places.iter().find_map(|path| match account::read_admin_file(path) {
+        Ok(text) => text,
+        Err(err) => {
+            log::error!("{}: {err}", path.display());
+            Some(Vec::new())
+        }
+    })
 }
 
 /// A text of the administrator's; one that cannot be read is logged, and not shown.

@@ -25,6 +25,8 @@ use crate::sys::process;
 use crate::tls::TlsConnection;
 use control::{ControlConnection, NoLine};
 use protection::Protection;
+pub(crate) use display::nologin_text;
+pub(crate) use state::Rates;
 use state::{Leftover, Login, Parameters};
 use stop::Stop;
 

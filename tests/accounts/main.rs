@@ -13,6 +13,7 @@ mod server;
 
 mod ground;
 
+mod admin_files;
 mod login;
 mod policy;
 

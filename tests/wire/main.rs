@@ -38,6 +38,7 @@ mod read_only;
 mod texts;
 mod user_options;
 
+mod check_access;
 mod cli;
 mod logs;
 mod signals;

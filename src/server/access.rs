@@ -1,0 +1,110 @@
+//! `-C`: whether an account may log in, and what decided that.
+
+use std::fmt::Write;
+use std::io;
+
+use crate::account::{Account, AccountKind, Authenticator, Refusal, Trail};
+use crate::config::Config;
+use crate::session::Rates;
+
+/// The answer to `-C`.
+pub(crate) struct Access {
+    pub allowed: bool,
+    /// In words, with the reason for a no.
+    pub verdict: String,
+    /// What decided, which file, which line; and what a session of the account would get.
+    pub explanation: Vec<String>,
+}
+
+/// Whether `user` may log in, as far as anybody but PAM decides it.
+///
+/// # Errors
+/// No server could be started with this configuration.
+pub(crate) fn check_access(config: &Config, user: &str) -> io::Result<Access> {
+    let authenticator = Authenticator::without_passwords(config)?;
+    let mut trail = Trail::kept();
+    let answer = match crate::session::nologin_text(&config.config_dir) {
+        Some(_) => Err(Refusal::Unavailable { reason: "there is a nologin".to_owned() }),
+        None => authenticator.check_access(user.as_bytes(), &mut trail),
+    };
+    // What a session does not find, it does not get.
+    let answer = answer.and_then(|account| match std::fs::metadata(&account.root) {
+        Ok(metadata) if metadata.is_dir() => Ok(account),
+        Ok(_) => Err(no_root(&account, "not a directory")),
+        Err(err) => Err(no_root(&account, &err.to_string())),
+    });
+    let shown = crate::log::text(user.as_bytes());
+    let mut explanation = trail.into_steps();
+    let (allowed, verdict) = match answer {
+        Ok(account) => {
+            explanation.push("the password, and what PAM has against the account, are not asked".to_owned());
+            explanation.extend(rights(config, &account));
+            (true, format!("{shown} may log in"))
+        }
+        Err(reason) => (false, format!("{shown} may not log in: {reason}")),
+    };
+    Ok(Access { allowed, verdict, explanation })
+}
+
+fn no_root(account: &Account, reason: &str) -> Refusal {
+    Refusal::Unavailable { reason: format!("root {}: {reason}", account.root.display()) }
+}
+
+fn rights(config: &Config, account: &Account) -> Vec<String> {
+    let (files, options) = (&config.files, &account.options);
+    let anonymous = match account.kind {
+        AccountKind::Anonymous { .. } => config.login.anonymous.as_ref(),
+        AccountKind::Real => None,
+    };
+    let root = account.root.display();
+    let mut lines = vec![
+        match account.confined {
+            true => format!("root: {root}, and nothing outside of it"),
+            false => format!("root: {root}, all of the file system"),
+        },
+        format!("starts in: {}", crate::log::text(&account.start)),
+        match &account.identity {
+            Some(identity) => {
+                let groups = identity.groups.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+                format!("rights of: uid {}, gid {}, groups {groups}", identity.uid, identity.gid)
+            }
+            None => "rights of: whoever runs the server".to_owned(),
+        },
+        format!("umask: {:03o}", options.umask.unwrap_or(files.umask)),
+    ];
+    let denied = [
+        ("change anything", files.read_only || options.read_only),
+        (
+            "download",
+            files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only),
+        ),
+        ("overwrite, rename or delete", anonymous.is_some_and(|policy| !policy.overwrite)),
+        ("make directories", anonymous.is_some_and(|policy| !policy.mkdir)),
+        ("overwrite", files.no_overwrite),
+        ("delete", files.no_delete),
+        ("rename", files.no_rename),
+        ("change modes", files.no_chmod),
+    ];
+    let denied: Vec<&str> = denied.iter().filter(|(_, denied)| *denied).map(|(what, _)| *what).collect();
+    lines.push(match denied.is_empty() {
+        true => "may not: (nothing is forbidden)".to_owned(),
+        false => format!("may not: {}", denied.join("; ")),
+    });
+    let rates = Rates::of(account, &config.limits);
+    let rate =
+        |rate: Option<u64>| rate.map_or("no limit".to_owned(), |rate| format!("{rate} bytes a second"));
+    lines.push(format!("rates: download {}, upload {}", rate(rates.download), rate(rates.upload)));
+    let quota = options.quota.map_or("none".to_owned(), |quota| format!("{quota} bytes"));
+    lines.push(format!("quota: {quota}"));
+    for (what, globs) in [
+        ("hidden files", files.hide_files.iter().chain(&options.hide).collect::<Vec<_>>()),
+        ("denied files", files.deny_files.iter().collect()),
+    ] {
+        if !globs.is_empty() {
+            let mut line = format!("{what}:");
+            globs.iter().for_each(|glob| write!(line, " {glob}").unwrap_or_default());
+            lines.push(line);
+        }
+    }
+    lines
+}
