@@ -355,6 +355,10 @@ pub(crate) struct FilePolicy {
     pub read_only: bool,
     /// `-o`.
     pub write_only: bool,
+    /// `--upload-mode`: the permission bits of new files, in place of what the umask leaves.
+    pub upload_mode: Option<u32>,
+    /// `--atomic-uploads`: a file is there once it is complete.
+    pub atomic_uploads: bool,
     /// `--delete-aborted`: an upload that was cut off is removed.
     pub delete_aborted: bool,
     pub no_chmod: bool,
@@ -375,6 +379,8 @@ impl Default for FilePolicy {
             umask: 0o027,
             read_only: false,
             write_only: false,
+            upload_mode: None,
+            atomic_uploads: false,
             delete_aborted: false,
             no_chmod: false,
             no_delete: false,

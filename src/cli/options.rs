@@ -190,8 +190,9 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         Set(|options, word| { options.files.hide_files.push(glob(word)?); Ok(()) })).of(Files),
     value("", "deny-files", "GLOB", "files that cannot be had, made or changed; may be repeated",
         Set(|options, word| { options.files.deny_files.push(glob(word)?); Ok(()) })).of(Files),
-    flag("", "atomic-uploads", "show an upload once it is complete", NotAvailableYet).of(Files),
-    value("", "upload-mode", "MODE", "octal mode of uploaded files", NotAvailableYet).of(Files),
+    flag("", "atomic-uploads", "show an upload once it is complete", set!(files.atomic_uploads = true)).of(Files),
+    value("", "upload-mode", "MODE", "octal mode of new files (666 without the umask)",
+        parse!(files.upload_mode, |word| octal(word).map(Some))).of(Files),
 
     value("", "passive-ports", "LO-HI", "ports that PASV listens on (49152-65535); LO+: as many as clients",
         parse!(passive_ports, ports)).of(Data),

@@ -22,6 +22,12 @@ impl Tally {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
+    /// Bytes that there are, whether there is room for them or not.
+    pub(crate) fn add(&self, bytes: u64) {
+        let add = |used: u64| Some(used.saturating_add(bytes));
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
     /// Bytes that are no more.
     pub(crate) fn give_back(&self, bytes: u64) {
         let _ = self

@@ -24,8 +24,8 @@ use crate::server::{Client, Served, Shared};
 use crate::sys::process;
 use crate::tls::TlsConnection;
 use control::{ControlConnection, NoLine};
-use protection::Protection;
 pub(crate) use display::nologin_text;
+use protection::Protection;
 pub(crate) use state::Rates;
 use state::{Leftover, Login, Parameters};
 use stop::Stop;
@@ -121,21 +121,9 @@ impl Session {
 
     /// Greets, then answers line after line.
     fn run(&mut self, resumed: Option<Box<Resumed>>) -> End {
-        if resumed.is_none()
-            && let Some(reply) = self.nologin(ReplyCode::ServiceNotAvailable)
-        {
-            let host = self.host();
-            log::log!(
-                self.log_level(),
-                event = "refused", host:% = host, reason = "nologin";
-                "connection from {host} refused: nologin"
-            );
-            let _ = self.control.send(&reply);
-            return End::Closed;
-        }
         let first = match self.begin(resumed) {
             Ok(line) => line,
-            Err(error) => return End::Hangup(error),
+            Err(end) => return end,
         };
         let mut next = first.map(Line::Command);
         loop {
@@ -165,12 +153,21 @@ impl Session {
     }
 
     /// The greeting; or what an earlier thread left, and the line that it left to be answered.
-    fn begin(&mut self, resumed: Option<Box<Resumed>>) -> io::Result<Option<Vec<u8>>> {
+    fn begin(&mut self, resumed: Option<Box<Resumed>>) -> Result<Option<Vec<u8>>, End> {
         let Some(resumed) = resumed else {
-            self.begin_implicit()?;
+            self.begin_implicit().map_err(End::Hangup)?;
             let host = self.host();
+            if let Some(reply) = self.nologin(ReplyCode::ServiceNotAvailable) {
+                log::log!(
+                    self.log_level(),
+                    event = "refused", host:% = host, reason = "nologin";
+                    "connection from {host} refused: nologin"
+                );
+                let _ = self.control.send(&reply);
+                return Err(End::Closed);
+            }
             log::log!(self.log_level(), event = "connection", host:% = host; "connection from {host}");
-            self.control.send(&self.greeting())?;
+            self.control.send(&self.greeting()).map_err(End::Hangup)?;
             return Ok(None);
         };
         self.control.resume(resumed.tls, resumed.reader);
@@ -181,8 +178,8 @@ impl Session {
         }
         if resumed.line.is_none() {
             self.protection.begin_again();
-            self.control.send(&self.greeting())?;
-            self.change_protection()?;
+            let greeted = self.control.send(&self.greeting());
+            greeted.and_then(|()| self.change_protection()).map_err(End::Hangup)?;
         }
         Ok(resumed.line)
     }

@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Access, AtFlags, FileType, Mode, StatVfsMountFlags, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -203,6 +203,46 @@ pub(crate) fn rename_new(
         Ok(_) => Err(Errno::EXIST.into()),
         Err(Errno::NOENT) => Ok(rustix::fs::renameat(from_dir, from, to_dir, to)?),
         Err(err) => Err(err.into()),
+    }
+}
+
+/// A new file in `dir` that has no name, for reading and writing; `None` where the system
+/// or the file system has no such files, or could not give one its name later.
+pub(crate) fn nameless(dir: BorrowedFd<'_>, mode: Mode) -> io::Result<Option<OwnedFd>> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::OFlags;
+        match rustix::fs::openat(dir, c".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
+            // An old kernel takes it for a wish to write to the directory.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => Ok(None),
+            result => Ok(Some(result?)),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        _ = (dir, mode);
+        Ok(None)
+    }
+}
+
+/// Gives a file that has no name one in `dir`; EEXIST if something has it.
+pub(crate) fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        match rustix::fs::linkat(file, c"", dir, name, AtFlags::EMPTY_PATH) {
+            // Linux before 6.10 lets only root say it so.
+            Err(Errno::NOENT | Errno::PERM) => {
+                let held = format!("/proc/self/fd/{}", file.as_raw_fd());
+                Ok(rustix::fs::linkat(rustix::fs::CWD, held, dir, name, AtFlags::SYMLINK_FOLLOW)?)
+            }
+            result => Ok(result?),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        _ = (file, dir, name);
+        Err(Errno::OPNOTSUPP.into())
     }
 }
 

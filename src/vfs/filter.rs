@@ -36,8 +36,8 @@ enum Rule {
 
 impl Filter {
     pub(crate) fn new<'a>(
-        hide: impl IntoIterator<Item = &'a String>,
-        deny: impl IntoIterator<Item = &'a String>,
+        hide: impl IntoIterator<Item = &'a str>,
+        deny: impl IntoIterator<Item = &'a str>,
     ) -> Filter {
         Filter {
             hidden: hide.into_iter().map(|glob| Rule::new(glob.as_bytes())).collect(),

@@ -19,6 +19,7 @@ use crate::proto::path::VirtualPath;
 use crate::sys::files::{self, Kind, SEARCH};
 use crate::sys::root::Root;
 
+mod draft;
 mod facts;
 mod filter;
 mod glob;
@@ -26,6 +27,7 @@ mod listing;
 mod owners;
 
 pub(crate) use crate::sys::files::{Space, Stat};
+pub(crate) use draft::{DRAFTS, Draft};
 pub(crate) use filter::Filter;
 pub(crate) use listing::{ListKind, ListLimits, ListRequest, ListingError};
 

@@ -32,6 +32,7 @@ mod passive_ports;
 mod help;
 mod site;
 
+mod atomic;
 mod hidden;
 mod limits;
 mod read_only;

@@ -80,7 +80,16 @@ fn a_umask_and_hidden_files_may_be_an_accounts_own() {
 
 #[test]
 fn a_quota_holds_whatever_the_command() {
-    let (_etc, server) = start("allow quota=10k", &[]);
+    quota_holds(&[]);
+}
+
+#[test]
+fn a_quota_holds_for_atomic_uploads_too() {
+    quota_holds(&["--atomic-uploads"]);
+}
+
+fn quota_holds(more: &[&str]) {
+    let (_etc, server) = start("allow quota=10k", more);
     server.mkdir("dir");
     server.write("dir/old", "x".repeat(4096));
     let mut client = server.log_in();

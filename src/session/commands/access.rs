@@ -16,7 +16,7 @@ use crate::session::state::{LoggedIn, Login, Parameters, Rates};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
 use crate::sys::root::Root;
 use crate::sys::{identity, sandbox};
-use crate::vfs::{Filter, Vfs, Viewer};
+use crate::vfs::{DRAFTS, Filter, Vfs, Viewer};
 
 /// The failed login from which the log says that they repeat.
 const REPEATED: u32 = 5;
@@ -97,10 +97,10 @@ impl Session {
             denied: self.denied_letters(&account),
             hide_ids: config.files.hide_ids,
         };
-        let filter = Filter::new(
-            config.files.hide_files.iter().chain(&account.options.hide),
-            &config.files.deny_files,
-        );
+        let hidden = config.files.hide_files.iter().chain(&account.options.hide).map(String::as_str);
+        let drafts = config.files.atomic_uploads.then_some(DRAFTS);
+        let denied = config.files.deny_files.iter().map(String::as_str);
+        let filter = Filter::new(hidden.chain(drafts), denied);
         let vfs = Rc::new(Vfs::new(root, viewer).filtered(filter));
         let (cwd, note) =
             match VirtualPath::root().join(&account.start).map(|start| (vfs.enter(&start), start)) {

@@ -1,5 +1,7 @@
 //! RETR STOR STOU APPE REST ALLO ABOR: RFC 959 section 4.1.3, RFC 3659 section 5.
 
+use std::fs::File;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,10 +19,11 @@ use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::protection::DataProtection;
+use crate::session::state::LoggedIn;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, reason, refused, target_refusal};
 use crate::session::watch::ControlWatch;
 use crate::tls::Flow;
-use crate::vfs::{Create, OpenFile};
+use crate::vfs::{Create, Draft, FileError, OpenFile, Stat};
 
 /// A transfer's end, good or bad.
 pub(in crate::session) struct Outcome {
@@ -47,6 +50,56 @@ enum Upload {
     Replace,
     Append,
     Unique,
+}
+
+impl LoggedIn {
+    /// A draft of an upload, to what name, and the file to write to: empty, or a copy of what is to
+    /// be appended to or restarted in.
+    fn begin_draft(
+        &self,
+        wanted: &VirtualPath,
+        how: Upload,
+        restart: u64,
+        existing: Option<&Stat>,
+        mode: u32,
+    ) -> Result<(VirtualPath, Draft, OpenFile), FileError> {
+        let target = match how {
+            Upload::Unique => self.vfs.free_name(wanted)?,
+            Upload::Replace | Upload::Append => self.vfs.resolved(wanted)?,
+        };
+        let Some(stat) = existing.filter(|_| how != Upload::Unique) else {
+            let (draft, file) = self.vfs.draft(&target, mode)?;
+            return Ok((target, draft, file));
+        };
+        // Who may not write to the file may not put another in its place.
+        self.vfs.create(&target, Create::Update, mode)?;
+        let (draft, mut new) = self.vfs.draft(&target, stat.mode & 0o777)?;
+        if how == Upload::Append || restart > 0 {
+            let mut old = self.vfs.open(&target)?;
+            new.size = io::copy(&mut old.file, &mut new.file)?;
+        }
+        Ok((target, draft, new))
+    }
+
+    /// Gives a complete draft its name, or the next one that is free.
+    fn publish(
+        &self,
+        mut draft: Draft,
+        file: &File,
+        target: &VirtualPath,
+        replace: bool,
+        how: Upload,
+    ) -> io::Result<VirtualPath> {
+        let mut name = target.clone();
+        loop {
+            match self.vfs.publish(&mut draft, file, &name, replace) {
+                Err(error) if how == Upload::Unique && error.kind() == io::ErrorKind::AlreadyExists => {
+                    name = self.vfs.free_name(target).map_err(|_| error)?;
+                }
+                result => return result.map(|()| name),
+            }
+        }
+    }
 }
 
 impl Session {
@@ -86,13 +139,14 @@ impl Session {
         let restart = mem::take(&mut self.leftover.restart_at);
         let config = &self.shared.config;
         let guarded = config.login.anonymous.as_ref().is_some_and(|policy| !policy.overwrite);
-        let no_overwrite = config.files.no_overwrite;
+        let (no_overwrite, atomic) = (config.files.no_overwrite, config.files.atomic_uploads);
+        let upload_mode = config.files.upload_mode;
         let login = self.logged_in()?;
         // What an anonymous client left, the next one must not spoil; ftpd gives the upload a name of its own.
         let guarded = guarded && matches!(login.account.kind, AccountKind::Anonymous { .. });
         let wanted = login.cwd.join(path).map_err(|_| target_refusal(bad_path()))?;
         login.may_make(&wanted, path)?;
-        let mode = 0o666 & !login.umask;
+        let mode = upload_mode.unwrap_or(0o666 & !login.umask);
         let existing = login.vfs.stat(&wanted).ok();
         // Nothing is made for a restart inside what is not there.
         if restart > 0 && (how == Upload::Unique || how == Upload::Replace && existing.is_none()) {
@@ -114,7 +168,15 @@ impl Session {
         let rate = login.rates.upload;
         let quota = tally.as_deref().zip(login.account.options.quota);
         let quota = quota.map(|(used, most)| Quota { used, most });
+        let mut draft = None;
         let opened = match how {
+            _ if atomic => {
+                let begun = login.begin_draft(&wanted, how, restart, existing.as_ref(), mode);
+                begun.map(|(target, begun, file)| {
+                    draft = Some(begun);
+                    (target, file)
+                })
+            }
             Upload::Unique => login.vfs.create_unique(&wanted, mode),
             Upload::Append => {
                 login.vfs.create(&wanted, Create::Append, mode).map(|file| (wanted.clone(), file))
@@ -130,22 +192,26 @@ impl Session {
                 login.vfs.create(&wanted, Create::Replace, mode).map(|file| (wanted.clone(), file))
             }
         };
-        let (target, OpenFile { file, size, .. }) =
+        let (mut target, OpenFile { file, size, .. }) =
             opened.map_err(|error| target_refusal(file_refusal(path, &error)))?;
         let offset = match how {
             Upload::Append => size,
             _ => self.file_offset(&file, size, restart, path)?,
         };
-        let unique = (how == Upload::Unique).then(|| target.file_name().unwrap_or_default().to_vec());
+        let mut unique = (how == Upload::Unique).then(|| target.file_name().unwrap_or_default().to_vec());
         let opening = match &unique {
             Some(name) => Reply::new(ReplyCode::FileStatusOkay, [b"FILE: ", &name[..]].concat()),
             None => self.opening(path, None),
         };
         let codec = Inbound::new(self.parameters.representation);
         let limits = self.transfer_limits(rate);
-        let truncate = how == Upload::Replace && restart == 0 && size > 0;
+        let truncate = draft.is_none() && how == Upload::Replace && restart == 0 && size > 0;
+        // What takes the place of a file may have its bytes, but for those that it begins with as a copy.
+        let replaced = existing.filter(|_| draft.is_some() && how != Upload::Unique);
+        let replaced = replaced.map_or(0, |stat| stat.size.saturating_sub(size));
+        tally.iter().for_each(|tally| tally.give_back(replaced));
         self.control.guest.moves(target.as_bytes());
-        let outcome = self.transfer(&opening, Flow::FromClient, |connection, watch| {
+        let mut outcome = self.transfer(&opening, Flow::FromClient, |connection, watch| {
             // Only now: a data connection that never came must not cost the file that was there.
             if truncate {
                 let emptied = file.set_len(0);
@@ -156,8 +222,27 @@ impl Session {
             dtp::receive(connection, &Target { file: &file, offset, quota }, codec, &limits, watch)
         });
         let left = file.metadata().map_or(0, |metadata| metadata.len());
+        let is_draft = draft.is_some();
+        if let Some(draft) = draft {
+            let mut published = false;
+            if outcome.result.is_ok() {
+                let replace = how != Upload::Unique && !guarded && !no_overwrite;
+                match self.logged_in()?.publish(draft, &file, &target, replace, how) {
+                    Ok(name) => {
+                        target = name;
+                        unique = unique.and(target.file_name().map(<[u8]>::to_vec));
+                        published = true;
+                    }
+                    Err(error) => outcome.result = Err(Failure::Broken(TransferError::FileWrite(error))),
+                }
+            }
+            if let Some(tally) = tally.as_deref().filter(|_| !published) {
+                tally.give_back(left.saturating_sub(size));
+                tally.add(replaced);
+            }
+        }
         drop(file);
-        let failed = outcome.result.is_err();
+        let failed = outcome.result.is_err() && !is_draft;
         let never_began = matches!(outcome.result, Err(Failure::NotOpened(_)));
         let created = existing.is_none() || how == Upload::Unique;
         if failed

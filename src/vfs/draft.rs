@@ -1,0 +1,122 @@
+//! Uploads that nobody sees before they are complete (`--atomic-uploads`).
+//!
+//! A draft is a file without a name in the directory where it will be, or, on file systems
+//! that have no such files, one with a name that listings leave out. Publishing gives it its
+//! own name in one step.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, OFlags};
+use rustix::io::Errno;
+
+use super::{FileError, OPEN_FLAGS, OpenFile, UNIQUE_NAMES, Vfs, mode_bits};
+use crate::proto::path::VirtualPath;
+use crate::sys::files;
+
+/// The pattern of the names that drafts have when they must have one.
+pub(crate) const DRAFTS: &str = ".ferryd-upload-*";
+
+/// Where a draft is. Dropping it removes it.
+pub(crate) struct Draft {
+    dir: OwnedFd,
+    /// `None`: it has no name.
+    name: Option<CString>,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            // What cannot be removed stays, and is not listed.
+            let _ = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty());
+        }
+    }
+}
+
+impl Vfs {
+    /// An empty draft of the file `path`, which leads through no link.
+    pub(crate) fn draft(&self, path: &VirtualPath, mode: u32) -> Result<(Draft, OpenFile), FileError> {
+        self.permit(path)?;
+        if path.is_root() {
+            return Err(FileError::NotPlainFile);
+        }
+        let (dir, _) = self.root.parent(path.relative())?;
+        if let Some(fd) = files::nameless(dir.as_fd(), mode_bits(mode))? {
+            return Ok((Draft { dir, name: None }, OpenFile { file: File::from(fd), size: 0 }));
+        }
+        let (name, fd) = in_place_of_names(|name| {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OPEN_FLAGS;
+            Ok(rustix::fs::openat(&dir, name, flags, mode_bits(mode))?)
+        })?;
+        Ok((Draft { dir, name: Some(name) }, OpenFile { file: File::from(fd), size: 0 }))
+    }
+
+    /// Gives a draft its name: that of `path`, and with `replace` in place of what has it now;
+    /// EEXIST without.
+    pub(crate) fn publish(
+        &self,
+        draft: &mut Draft,
+        file: &File,
+        path: &VirtualPath,
+        replace: bool,
+    ) -> io::Result<()> {
+        self.permit(path)?;
+        let name = CString::new(path.file_name().ok_or(Errno::BUSY)?).map_err(|_| Errno::INVAL)?;
+        let dir = draft.dir.as_fd();
+        if draft.name.is_none() {
+            if !replace {
+                return files::give_name(file.as_fd(), dir, &name);
+            }
+            match files::give_name(file.as_fd(), dir, &name) {
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => (),
+                result => return result,
+            }
+            // Only a name can take another one's place.
+            let (hidden, ()) = in_place_of_names(|name| files::give_name(file.as_fd(), dir, name))?;
+            draft.name = Some(hidden);
+        }
+        let dir = draft.dir.as_fd();
+        let hidden = draft.name.as_deref().ok_or(Errno::NOENT)?;
+        match replace {
+            true => rustix::fs::renameat(dir, hidden, dir, &name)?,
+            false => files::rename_new(dir, hidden, dir, &name)?,
+        }
+        draft.name = None;
+        Ok(())
+    }
+
+    /// The first of `name`, `name.1` and so on that nothing has.
+    pub(crate) fn free_name(&self, path: &VirtualPath) -> Result<VirtualPath, FileError> {
+        let name = path.file_name().ok_or(FileError::NotPlainFile)?;
+        for number in 0..UNIQUE_NAMES {
+            let suffix = if number == 0 { String::new() } else { format!(".{number}") };
+            let unique =
+                path.parent().join(&[name, suffix.as_bytes()].concat()).map_err(|_| Errno::NAMETOOLONG)?;
+            match self.stat_link(&unique) {
+                Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(unique),
+                Err(err) => return Err(err.into()),
+                Ok(_) => (),
+            }
+        }
+        Err(Errno::EXIST.into())
+    }
+}
+
+/// Tries names for a draft until `make` finds one that is free.
+fn in_place_of_names<T>(mut make: impl FnMut(&CString) -> io::Result<T>) -> io::Result<(CString, T)> {
+    const TRIES: usize = 100;
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    for _ in 0..TRIES {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}{:x}-{number:x}", DRAFTS.trim_end_matches('*'), std::process::id());
+        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+        match make(&name) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => (),
+            result => return Ok((name, result?)),
+        }
+    }
+    Err(Errno::EXIST.into())
+}
