@@ -2,8 +2,8 @@
 //!
 //! `Vfs::listing` finds out all that can be refused, so that the session can still say
 //! so before its 150. `Listing::write` then sends pieces of up to 64 KiB. MLSD goes
-//! through the directory as it is read. LIST and NLST are sorted, and so keep the names
-//! of one directory, but nothing else of them. Recursion is a list of what is still to
+//! through the directory as it is read. LIST and NLST are sorted, and so keep names of one
+//! directory (`names`), but nothing else of them. Recursion is a list of what is still to
 //! be done and follows no links, so neither a deep tree nor a loop costs any stack.
 
 use std::ffi::CStr;
@@ -15,6 +15,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::facts::{date, entry_kind};
+use super::names::{Names, Order};
 use super::{FileError, Vfs, glob};
 use crate::proto::listing::{Entry, FactSet, LsOptions, Sort, TimeShown, write_name_line};
 use crate::proto::path::VirtualPath;
@@ -94,8 +95,8 @@ pub(crate) enum ListingError<E> {
 const MAX_MATCHES: usize = 10_000;
 
 /// A piece is sent when it has got this long. The longest line (a name and a link's
-/// target) fits into what is left to 64 KiB.
-const PIECE: usize = 48 * 1024;
+/// target) fits into as much again.
+const PIECE: usize = 32 * 1024;
 
 impl Vfs {
     /// Finds what is to be listed, and opens it. A path that does not exist, or that
@@ -207,7 +208,7 @@ impl Listing<'_> {
             begun: false,
             now: clock::now(),
             zone: Zone::default(),
-            out: Vec::with_capacity(PIECE + 16 * 1024),
+            out: Vec::with_capacity(2 * PIECE),
             sink,
             buffer: DirBuffer::default(),
         };
@@ -339,17 +340,27 @@ impl<E> Writer<'_, '_, E> {
         if let ListKind::Facts(set) = self.kind {
             return self.facts(&dir, set);
         }
-        let names = self.read_names(&dir)?;
+        let mut names = Names::new(order(self.options.sort), self.options.reverse);
+        let allowed = self.left;
         let mut found = Vec::new();
-        for item in names.in_order(self.options.reverse) {
-            let name = names.name(item);
-            let is_dir = self.item(&dir, name, item.kind)?;
-            if is_dir && self.options.recursive && depth < self.depth && !is_dots(name) {
-                found.push(Pending {
-                    parent_len: path.len(),
-                    name: name.to_bytes().into(),
-                    depth: depth + 1,
-                });
+        loop {
+            self.read_names(&dir, &mut names, allowed)?;
+            for (name, kind) in names.iter() {
+                if !self.can_take() {
+                    break;
+                }
+                self.left -= 1;
+                let is_dir = self.item(&dir, name, kind)?;
+                if is_dir && self.options.recursive && depth < self.depth && !is_dots(name) {
+                    found.push(Pending {
+                        parent_len: path.len(),
+                        name: name.to_bytes().into(),
+                        depth: depth + 1,
+                    });
+                }
+            }
+            if !names.next_range() {
+                break;
             }
         }
         pending.extend(found.into_iter().rev());
@@ -415,50 +426,43 @@ impl<E> Writer<'_, '_, E> {
         self.flush_full()
     }
 
-    /// Reads the names of a directory, and sorts them.
-    fn read_names(&mut self, dir: &Open<'_>) -> Result<NameList, ListingError<E>> {
-        let options = self.options;
-        let mut names = NameList::default();
-        if options.dots {
-            for name in [c".", c".."] {
-                let key = self.key(dir, name);
-                if self.take_place_for(&mut names, name, Kind::Directory, key).is_break() {
-                    return Ok(names);
-                }
-            }
-        }
+    /// Reads `allowed` names of a directory, and sorts those of the range that is asked for.
+    fn read_names(
+        &mut self,
+        dir: &Open<'_>,
+        names: &mut Names,
+        allowed: usize,
+    ) -> Result<(), ListingError<E>> {
+        let (mut left, mut truncated) = (allowed, false);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let place = dir.virtual_path();
-        let read = files::read_dir(dir.fd, &mut buffer, |name, kind| {
-            if !self.vfs.shows(&place, name.to_bytes()) {
-                return ControlFlow::Continue(());
-            }
-            let key = self.key(dir, name);
-            self.take_place_for(&mut names, name, kind, key)
-        });
+        let mut take = |name: &CStr, kind| {
+            truncated = left == 0 || !names.push(name, kind, self.key(dir, name));
+            left = left.saturating_sub(1);
+            if truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let dots = if self.options.dots { &[c".", c".."][..] } else { &[] };
+        if dots.iter().all(|name| take(name, Kind::Directory).is_continue()) {
+            let place = dir.virtual_path();
+            // Broken off or not, what has been read is listed.
+            _ = files::read_dir(dir.fd, &mut buffer, |name, kind| {
+                if self.vfs.shows(&place, name.to_bytes()) {
+                    take(name, kind)
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })
+            .map_err(ListingError::Files)?;
+        }
         self.buffer = buffer;
-        // Broken off or not, what has been read is listed.
-        _ = read.map_err(ListingError::Files)?;
-        if options.sort != Sort::Unsorted {
-            names.sort();
-        }
-        Ok(names)
-    }
-
-    fn take_place_for(&mut self, names: &mut NameList, name: &CStr, kind: Kind, key: u64) -> ControlFlow<()> {
-        if !self.can_take() || !names.push(name, kind, key) {
-            self.listed.truncated = true;
-            return ControlFlow::Break(());
-        }
-        self.left -= 1;
-        ControlFlow::Continue(())
+        self.listed.truncated |= truncated;
+        names.sort();
+        Ok(())
     }
 
     /// What a name is sorted by before its bytes are compared.
     fn key(&self, dir: &Open<'_>, name: &CStr) -> u64 {
         match self.options.sort {
-            Sort::Unsorted => 0,
-            Sort::Name => first_bytes(name.to_bytes()),
+            Sort::Unsorted | Sort::Name => 0,
             Sort::Time | Sort::Size => {
                 self.stat(dir, name).map_or(u64::MAX, |stat| sort_key(&stat, &self.options))
             }
@@ -530,64 +534,12 @@ impl<E> Writer<'_, '_, E> {
     }
 }
 
-/// The names of one directory, one after the other in one piece of memory.
-#[derive(Default)]
-struct NameList {
-    /// Each with its NUL.
-    bytes: Vec<u8>,
-    items: Vec<Item>,
-}
-
-#[derive(Clone, Copy)]
-struct Item {
-    key: u64,
-    start: u32,
-    /// With the NUL.
-    len: u16,
-    kind: Kind,
-}
-
-impl NameList {
-    /// `false` when there is no room for more.
-    fn push(&mut self, name: &CStr, kind: Kind, key: u64) -> bool {
-        let name = name.to_bytes_with_nul();
-        let (Ok(start), Ok(len)) = (u32::try_from(self.bytes.len()), u16::try_from(name.len())) else {
-            return false;
-        };
-        self.bytes.extend_from_slice(name);
-        self.items.push(Item { key, start, len, kind });
-        true
+fn order(sort: Sort) -> Order {
+    match sort {
+        Sort::Unsorted => Order::None,
+        Sort::Name => Order::Names,
+        Sort::Time | Sort::Size => Order::Keys,
     }
-
-    fn name(&self, item: &Item) -> &CStr {
-        CStr::from_bytes_with_nul(self.bytes_of(item)).unwrap_or_default()
-    }
-
-    fn bytes_of(&self, item: &Item) -> &[u8] {
-        let start = item.start as usize;
-        &self.bytes[start..start + usize::from(item.len)]
-    }
-
-    fn sort(&mut self) {
-        let mut items = std::mem::take(&mut self.items);
-        items.sort_unstable_by(|one, other| {
-            one.key.cmp(&other.key).then_with(|| self.bytes_of(one).cmp(self.bytes_of(other)))
-        });
-        self.items = items;
-    }
-
-    fn in_order(&self, reverse: bool) -> impl Iterator<Item = &Item> {
-        let count = self.items.len();
-        (0..count).map(move |at| &self.items[if reverse { count - 1 - at } else { at }])
-    }
-}
-
-/// The first eight bytes as a number, which decides most comparisons of names.
-fn first_bytes(name: &[u8]) -> u64 {
-    let mut first = [0; 8];
-    let len = name.len().min(8);
-    first[..len].copy_from_slice(&name[..len]);
-    u64::from_be_bytes(first)
 }
 
 /// The latest, and the largest, have the lowest key.

@@ -24,6 +24,7 @@ mod facts;
 mod filter;
 mod glob;
 mod listing;
+mod names;
 mod owners;
 
 pub(crate) use crate::sys::files::{Space, Stat};
