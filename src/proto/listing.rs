@@ -54,7 +54,7 @@ impl Entry<'_> {
         out.push(self.kind.letter());
         write_permissions(out, self.mode);
         out.push(b' ');
-        write_right(out, 4, |out| write_decimal(out, self.links));
+        write_column(out, 4, self.links);
         for name in [self.owner, self.group] {
             out.push(b' ');
             let start = out.len();
@@ -62,15 +62,17 @@ impl Entry<'_> {
             out.resize(out.len().max(start + 8), b' ');
         }
         out.push(b' ');
-        write_right(out, 12, |out| match self.kind {
+        match self.kind {
             EntryKind::CharDevice(major, minor) | EntryKind::BlockDevice(major, minor) => {
-                write_decimal(out, u64::from(major));
-                out.extend_from_slice(b", ");
-                write_right(out, 3, |out| write_decimal(out, u64::from(minor)));
+                write_right(out, 12, |out| {
+                    write_decimal(out, u64::from(major));
+                    out.extend_from_slice(b", ");
+                    write_column(out, 3, u64::from(minor));
+                });
             }
-            _ if options.human => write_human(out, self.size),
-            _ => write_decimal(out, self.size),
-        });
+            _ if options.human => write_right(out, 12, |out| write_human(out, self.size)),
+            _ => write_column(out, 12, self.size),
+        }
         out.push(b' ');
         self.write_date(out, now);
         out.push(b' ');
@@ -94,7 +96,7 @@ impl Entry<'_> {
         let month = usize::from(self.date.month.clamp(1, 12) - 1) * 3;
         out.extend_from_slice(&MONTHS[month..month + 3]);
         out.push(b' ');
-        write_right(out, 2, |out| write_decimal(out, u64::from(self.date.day)));
+        write_column(out, 2, u64::from(self.date.day));
         out.push(b' ');
         let recent = now.saturating_sub(HALF_A_YEAR)..=now.saturating_add(60);
         if recent.contains(&self.time) {
@@ -102,7 +104,7 @@ impl Entry<'_> {
             out.push(b':');
             write_padded(out, u64::from(self.date.minute), 2);
         } else {
-            write_right(out, 5, |out| write_decimal(out, self.date.year.max(0).unsigned_abs()));
+            write_column(out, 5, self.date.year.max(0).unsigned_abs());
         }
     }
 }
@@ -496,10 +498,10 @@ impl FactSet {
 /// Appends `YYYYMMDDHHMMSS`, RFC 3659 section 2.3. Years that do not fit are brought to
 /// the nearest that does.
 pub(crate) fn write_timestamp(out: &mut Vec<u8>, date: Date) {
-    write_padded(out, date.year.clamp(0, 9999).unsigned_abs(), 4);
-    for part in [date.month, date.day, date.hour, date.minute, date.second] {
-        write_padded(out, u64::from(part), 2);
-    }
+    let year = date.year.clamp(0, 9999) as u16;
+    let [century, year] = [year / 100, year % 100].map(|part| part as u8);
+    let parts = [century, year, date.month, date.day, date.hour, date.minute, date.second];
+    out.extend(parts.map(|part| [b'0' + part / 10 % 10, b'0' + part % 10]).as_flattened());
 }
 
 /// Appends a name as a Network Virtual Terminal is sent it: a CR that is no end of line
@@ -547,20 +549,33 @@ fn write_right(out: &mut Vec<u8>, width: usize, write: impl FnOnce(&mut Vec<u8>)
     out.drain(start..start + written.min(width));
 }
 
+/// A number at the right edge of a column, which is at most 20 wide.
+fn write_column(out: &mut Vec<u8>, width: usize, number: u64) {
+    let mut text = [b' '; 20];
+    let start = put_digits(&mut text, number, 1).min(text.len() - width);
+    out.extend_from_slice(&text[start..]);
+}
+
 fn write_decimal(out: &mut Vec<u8>, number: u64) {
     write_padded(out, number, 1);
 }
 
 /// Appends a number in at least `digits` digits, at most 20.
-fn write_padded(out: &mut Vec<u8>, mut number: u64, digits: usize) {
-    let mut text = [b'0'; 20];
-    let mut at = text.len();
-    while number != 0 {
+fn write_padded(out: &mut Vec<u8>, number: u64, digits: usize) {
+    let mut text = [0; 20];
+    let start = put_digits(&mut text, number, digits);
+    out.extend_from_slice(&text[start..]);
+}
+
+/// Puts a number in at least `digits` digits at the end of `text`; says where it begins.
+fn put_digits(text: &mut [u8; 20], mut number: u64, digits: usize) -> usize {
+    let (mut at, most) = (text.len(), text.len() - digits);
+    while number != 0 || at > most {
         at -= 1;
         text[at] = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    out.extend_from_slice(&text[at.min(text.len() - digits.min(text.len()))..]);
+    at
 }
 
 fn write_hex(out: &mut Vec<u8>, number: u64) {

@@ -3,14 +3,14 @@
 //! A confined session may find that it cannot read the system's databases; it then
 //! knows the names that other sessions have come across, and shows numbers else.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// By uid or gid.
-type Names = HashMap<u32, Box<[u8]>>;
+/// By uid or gid. Mostly these are few, and found at once without hashing.
+type Names = BTreeMap<u32, Box<[u8]>>;
 
 /// What one session has seen, so that a listing takes no lock.
 pub(super) struct Owners {
