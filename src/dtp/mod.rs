@@ -134,8 +134,10 @@ impl DataConnection {
                 return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into()));
             }
         }
-        if require_reuse && !tls.is_resumed() {
-            return Err(OpenError::NotResumed);
+        match tls.is_resumed() {
+            true => tls.keep_sessions(),
+            false if require_reuse => return Err(OpenError::NotResumed),
+            false => (),
         }
         log::debug!(
             "data connection: {}, {}",

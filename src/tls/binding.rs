@@ -39,13 +39,9 @@ pub(crate) struct Binding {
 impl Binding {
     /// `config` is the server's; only its certificates and rules are shared.
     pub(super) fn new(config: &ServerConfig) -> Binding {
-        let sessions = Arc::new(Sessions {
-            random: config.crypto_provider().secure_random,
-            kept: Mutex::new(Kept { entries: Vec::new(), sealed: false, pinned: 0, next: 0 }),
-        });
+        let sessions = Arc::new(Sessions::new(config, None));
         let mut control = config.clone();
-        control.session_storage = Arc::clone(&sessions) as Arc<dyn StoresServerSessions>;
-        control.ticketer = Arc::clone(&sessions) as Arc<dyn ProducesTickets>;
+        sessions.serve(&mut control);
         control.send_tls13_tickets = CONTROL_TICKETS;
         control.max_tls13_tickets = MOST_TICKETS;
         control.alpn_protocols = vec![b"ftp".to_vec()];
@@ -61,15 +57,20 @@ impl Binding {
     }
 
     pub(crate) fn control(&self) -> io::Result<TlsConnection> {
-        TlsConnection::new(Arc::clone(&self.control))
+        TlsConnection::new(Arc::clone(&self.control), None)
     }
 
+    /// Until the connection has proved that it belongs here, its own sessions must prove
+    /// nothing: they are set apart, for `TlsConnection::keep_sessions`.
     pub(crate) fn data(&self, flow: Flow) -> io::Result<TlsConnection> {
         let config = match flow {
             Flow::ToClient => &self.data[0],
             Flow::FromClient => &self.data[1],
         };
-        TlsConnection::new(Arc::clone(config))
+        let apart = Arc::new(Sessions::new(config, Some(Arc::clone(&self.sessions))));
+        let mut config = ServerConfig::clone(config);
+        apart.serve(&mut config);
+        TlsConnection::new(Arc::new(config), Some(apart))
     }
 
     /// The control connection's handshake is done: its sessions are kept for as
@@ -90,11 +91,40 @@ impl fmt::Debug for Binding {
 /// Sessions by the ticket or session id that the client knows them by. A ticket
 /// is a random name here, nothing is encrypted in it; and one that is used
 /// stays good, for clients that use it again.
-struct Sessions {
+pub(super) struct Sessions {
     random: &'static dyn SecureRandom,
     kept: Mutex<Kept>,
+    /// Those of the control connection, for a data connection.
+    parent: Option<Arc<Sessions>>,
 }
 
+impl Sessions {
+    fn new(config: &ServerConfig, parent: Option<Arc<Sessions>>) -> Sessions {
+        let random = config.crypto_provider().secure_random;
+        Sessions { random, kept: Mutex::default(), parent }
+    }
+
+    fn serve(self: &Arc<Self>, config: &mut ServerConfig) {
+        config.session_storage = Arc::clone(self) as Arc<dyn StoresServerSessions>;
+        config.ticketer = Arc::clone(self) as Arc<dyn ProducesTickets>;
+    }
+
+    /// Those of a data connection become those of the control connection.
+    pub(super) fn move_to_parent(&self) {
+        let Some(parent) = &self.parent else { return };
+        let mut theirs = parent.kept.lock();
+        for (name, session) in self.kept.lock().entries.drain(..) {
+            theirs.put(name, session);
+        }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let own = self.kept.lock().get(name);
+        own.or_else(|| self.parent.as_ref()?.find(name))
+    }
+}
+
+#[derive(Default)]
 struct Kept {
     entries: Vec<(Vec<u8>, Vec<u8>)>,
     /// The control connection's handshake is over. What it puts in is bounded by itself.
@@ -137,11 +167,11 @@ impl StoresServerSessions for Sessions {
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.kept.lock().get(key)
+        self.find(key)
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.kept.lock().get(key)
+        self.find(key)
     }
 
     fn can_cache(&self) -> bool {
@@ -166,7 +196,7 @@ impl ProducesTickets for Sessions {
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        self.kept.lock().get(ticket)
+        self.find(ticket)
     }
 }
 
@@ -182,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_control_connections_sessions_outlive_those_of_any_number_of_data_connections() {
-        let mut kept = Kept { entries: Vec::new(), sealed: false, pinned: 0, next: 0 };
+        let mut kept = Kept::default();
         for ticket in 0..MOST_TICKETS {
             kept.put(format!("control {ticket}").into_bytes(), vec![1]);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
+use super::binding::Sessions;
 use super::{Pulled, truncated};
 
 /// How much ciphertext of a transfer is read at once. rustls by itself would
@@ -20,14 +21,16 @@ pub(crate) struct TlsConnection {
     taken: usize,
     /// The client has said close_notify.
     ended: bool,
+    /// A data connection's own sessions.
+    apart: Option<Arc<Sessions>>,
 }
 
 impl TlsConnection {
-    pub(super) fn new(config: Arc<ServerConfig>) -> io::Result<TlsConnection> {
+    pub(super) fn new(config: Arc<ServerConfig>, apart: Option<Arc<Sessions>>) -> io::Result<TlsConnection> {
         let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
         // Whoever writes waits until it is sent.
         tls.set_buffer_limit(None);
-        Ok(TlsConnection { tls, inbox: Vec::new(), taken: 0, ended: false })
+        Ok(TlsConnection { tls, inbox: Vec::new(), taken: 0, ended: false, apart })
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
@@ -38,6 +41,13 @@ impl TlsConnection {
     /// proof that it belongs to the control connection.
     pub(crate) fn is_resumed(&self) -> bool {
         self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// The connection belongs to its control connection: who resumes its sessions, does too.
+    pub(crate) fn keep_sessions(&mut self) {
+        if let Some(apart) = self.apart.take() {
+            apart.move_to_parent();
+        }
     }
 
     /// The client has said that it sends no more.

@@ -7,6 +7,8 @@
 
 mod client;
 mod server;
+#[cfg(feature = "tls")]
+mod tls_client;
 
 mod greeting;
 mod login;
@@ -43,6 +45,9 @@ mod check_access;
 mod cli;
 mod logs;
 mod signals;
+
+#[cfg(feature = "tls")]
+mod tls;
 
 mod confinement;
 mod crowd;

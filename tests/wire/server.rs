@@ -336,7 +336,7 @@ impl Lines {
     }
 
     /// Waits for `n` more lines with `text` than one; `None` when the process or the time ends first.
-    fn nth_with(&self, text: &str, n: usize) -> Option<String> {
+    pub(crate) fn nth_with(&self, text: &str, n: usize) -> Option<String> {
         let end = Instant::now() + DEADLINE;
         let mut written = self.0.0.lock().expect("no test panics in here");
         loop {
