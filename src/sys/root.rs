@@ -56,13 +56,13 @@ impl Root {
     pub(crate) fn open_at(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
         let mode = if flags.contains(OFlags::CREATE) { mode } else { Mode::empty() };
-        #[cfg(target_os = "linux")]
         let fd = self.open_anything(path, flags, mode)?;
         // The process that looks is the server: what it has open is its own and all its clients'.
         if is_of_a_process(fd.as_fd()) { Err(Errno::ACCESS.into()) } else { Ok(fd) }
     }
 
     fn open_anything(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        #[cfg(target_os = "linux")]
         if self.has_openat2 {
             match open_in_root(self.fd.as_fd(), path, flags, mode) {
                 // Somebody renames on and on while `..` is resolved: the walker does not mind.
