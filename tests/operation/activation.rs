@@ -40,6 +40,24 @@ fn several_listening_sockets_are_served_alike() {
 }
 
 #[test]
+fn clients_of_a_socket_called_ftps_begin_with_tls() {
+    let (folder, ports) = (Folder::new(), [free_port(), free_port()]);
+    std::fs::write(folder.join("pub/a"), "some bytes").unwrap();
+    let addresses = ports.map(|port| format!("127.0.0.1:{port}"));
+    let how = ["-l", &addresses[0], "-l", &addresses[1], "--fdname=ftp:ftps"];
+    let Some(_process) = activated(&folder, &how, &["-F", "--tls=allow", "--tls-self-signed"]) else {
+        return;
+    };
+    let Some(curl) = find("curl") else { return };
+    wait_for_log(&folder, "Listening on");
+    for url in [format!("ftp://{}/pub/a", addresses[0]), format!("ftps://{}/pub/a", addresses[1])] {
+        // -k: the certificate was made for this run.
+        let output = Command::new(&curl).args(["-sSk", "--max-time", "30", &url]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "some bytes", "{url}: {output:?}");
+    }
+}
+
+#[test]
 fn a_connected_socket_is_one_session() {
     // Descriptor 3, and standard input, output and error, as in StandardInput=socket.
     for inetd in [&[][..], &["--inetd"]] {
