@@ -332,6 +332,16 @@ pub(crate) struct Cidr {
 }
 
 impl Cidr {
+    /// `ADDRESS/PREFIX`, or an address alone.
+    pub(crate) fn parse(word: &str) -> Option<Cidr> {
+        let (address, prefix) = word.split_once('/').map_or((word, None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address.parse().ok()?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix =
+            prefix.map_or(Some(width), |prefix| prefix.parse().ok().filter(|&prefix| prefix <= width))?;
+        Some(Cidr { address, prefix })
+    }
+
     /// Whether `address` (an IPv4-mapped one counts as IPv4) is in the network.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         fn bits(address: IpAddr) -> (u128, u32) {

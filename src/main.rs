@@ -280,13 +280,13 @@ fn test_config(options: Options) -> Result<(), u8> {
 /// `-C`: the exit code says whether that user may log in; with `-d`, why is printed.
 fn check_access(options: Options, who: &str, voice: Voice) -> Result<(), u8> {
     let (user, host) = who.rsplit_once('@').map_or((who, None), |(user, host)| (user, Some(host)));
-    if let Some(host) = host.filter(|host| host.parse::<IpAddr>().is_err()) {
-        return Err(voice.complain(USAGE, format!("-C, --check-access: `{host}` is not an address")));
-    }
+    let peer = host.map(|host| host.parse::<IpAddr>().map_err(|_| host)).transpose();
+    let peer = peer
+        .map_err(|host| voice.complain(USAGE, format!("-C, --check-access: `{host}` is not an address")))?;
     let explain = options.logging.debug > 0;
     let config = Config::resolve(options, Start::Foreground)
         .map_err(|problems| voice.complain_of_all(USAGE, problems))?;
-    let access = server::check_access(&config, user).map_err(|err| voice.complain(FAILURE, err))?;
+    let access = server::check_access(&config, user, peer).map_err(|err| voice.complain(FAILURE, err))?;
     let mut text = String::new();
     if explain {
         access.explanation.iter().for_each(|line| text += &format!("{line}\n"));

@@ -52,11 +52,7 @@ impl Anonymous {
         email: &[u8],
         trail: &mut Trail,
     ) -> Result<Account, Refusal> {
-        let subject = Subject {
-            names: &[b"ftp", b"anonymous"],
-            groups: self.identity.as_ref().map_or(&[][..], |identity| &identity.groups),
-        };
-        let options = policy::check_ftpusers(ftpusers, &subject, trail)?;
+        let options = policy::check_ftpusers(ftpusers, &self.subject(), trail)?;
         Ok(Account {
             name: "ftp".into(),
             kind: AccountKind::Anonymous { email: shown(email) },
@@ -67,6 +63,14 @@ impl Anonymous {
             options,
             session: None,
         })
+    }
+
+    /// Whom the administrator's files may mean.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            names: &[b"ftp", b"anonymous"],
+            groups: self.identity.as_ref().map_or(&[][..], |identity| &identity.groups),
+        }
     }
 
     /// Whose rights accounts of the user file have that name no others.

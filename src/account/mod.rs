@@ -18,6 +18,7 @@ use crate::sys::accounts::{self, Passwd, Verdict};
 use crate::sys::identity::{Identity, is_root};
 
 use anonymous::Anonymous;
+pub(crate) use hosts::{Hosts, VirtualHost};
 pub(crate) use options::UserOptions;
 pub(crate) use policy::read_admin_file;
 use policy::{AdminFile, Jail, Subject, is_plausible_name, jail_of};
@@ -28,6 +29,7 @@ use verifier::Verifier;
 
 mod anonymous;
 pub(crate) mod helper;
+mod hosts;
 mod options;
 mod policy;
 mod protocol;
@@ -155,15 +157,20 @@ impl Authenticator {
     }
 
     /// Whom `user` from `peer` would be, given the right password, and what decided that.
-    pub(crate) fn check_access(&self, user: &[u8], trail: &mut Trail) -> Result<Account, Refusal> {
+    pub(crate) fn check_access(
+        &self,
+        user: &[u8],
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<Account, Refusal> {
         if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
             trail.say(|| "this name means the anonymous login".to_owned());
-            return anonymous.log_in(&self.ftpusers(), b"", trail);
+            return self.log_in_anonymously(anonymous, b"", peer, trail);
         }
         if self.login.anonymous_only {
             return Err(Refusal::denied("only anonymous logins are allowed (-A)"));
         }
-        self.candidate(user, trail).map(|candidate| candidate.account)
+        self.candidate(user, peer, trail).map(|candidate| candidate.account)
     }
 
     /// The uid that `become_user` gives a session beside the account's: the
@@ -180,15 +187,29 @@ impl Authenticator {
     /// Lets `user` in, or not. Blocks for as long as a helper may take (30 s).
     /// For a thread that is still root's, if the server is; the caller delays
     /// every refusal for the same time.
-    pub(crate) fn log_in(&self, user: &[u8], password: &Password, peer: IpAddr) -> Result<Account, Refusal> {
+    ///
+    /// `host` is the virtual host that the client connected to.
+    pub(crate) fn log_in(
+        &self,
+        user: &[u8],
+        password: &Password,
+        peer: IpAddr,
+        host: Option<&VirtualHost>,
+    ) -> Result<Account, Refusal> {
         if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
-            return anonymous.log_in(&self.ftpusers(), password.as_bytes(), &mut Trail::default());
+            let anonymous = host.and_then(|host| host.anonymous.as_ref()).unwrap_or(anonymous);
+            return self.log_in_anonymously(
+                anonymous,
+                password.as_bytes(),
+                Some(peer),
+                &mut Trail::default(),
+            );
         }
         let Some(verifier) = &self.verifier else {
             return Err(Refusal::denied("only anonymous logins are allowed"));
         };
         let secret = Request::secret(password.as_bytes());
-        match (self.candidate(user, &mut Trail::default()), secret) {
+        match (self.candidate(user, Some(peer), &mut Trail::default()), secret) {
             (Ok(candidate), Some(secret)) => self.check(verifier, candidate, secret, peer),
             (Ok(_), None) => self.pretend(verifier, None, Refusal::denied("wrong password")),
             (Err(refusal @ Refusal::Denied { .. }), secret) => self.pretend(verifier, secret, refusal),
@@ -200,7 +221,7 @@ impl Authenticator {
     pub(crate) fn may_stay(&self, name: &str, anonymous: bool) -> Result<(), Refusal> {
         match self.anonymous.as_ref().filter(|_| anonymous) {
             Some(anonymous) => anonymous.log_in(&self.ftpusers(), b"", &mut Trail::default()).map(drop),
-            None => self.candidate(name.as_bytes(), &mut Trail::default()).map(drop),
+            None => self.candidate(name.as_bytes(), None, &mut Trail::default()).map(drop),
         }
     }
 
@@ -256,20 +277,47 @@ impl Authenticator {
         Err(refusal)
     }
 
-    fn candidate(&self, user: &[u8], trail: &mut Trail) -> Result<Candidate, Refusal> {
+    fn log_in_anonymously(
+        &self,
+        anonymous: &Anonymous,
+        email: &[u8],
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<Account, Refusal> {
+        self.check_address(&anonymous.subject(), peer, trail)?;
+        anonymous.log_in(&self.ftpusers(), email, trail)
+    }
+
+    /// What ftphosts says of where somebody comes from.
+    fn check_address(
+        &self,
+        subject: &Subject<'_>,
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<(), Refusal> {
+        peer.map_or(Ok(()), |peer| hosts::check_address(&self.config_dir, subject, peer, trail))
+    }
+
+    fn candidate(&self, user: &[u8], peer: Option<IpAddr>, trail: &mut Trail) -> Result<Candidate, Refusal> {
         let name = is_plausible_name(user).ok_or_else(|| Refusal::denied("not a user name"))?;
         let entry = self.login.user_file.as_deref().map(|path| user_file::find(path, name)).transpose();
         match entry.map_err(Refusal::unavailable)?.flatten() {
             Some(entry) => {
                 trail.say(|| "the user file has an account of this name".to_owned());
-                self.own_candidate(entry, trail)
+                self.own_candidate(entry, peer, trail)
             }
-            None => self.system_candidate(name, trail),
+            None => self.system_candidate(name, peer, trail),
         }
     }
 
-    fn own_candidate(&self, entry: user_file::Entry, trail: &mut Trail) -> Result<Candidate, Refusal> {
+    fn own_candidate(
+        &self,
+        entry: user_file::Entry,
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<Candidate, Refusal> {
         let options = self.listed(&Subject { names: &[entry.name.as_bytes()], groups: &[] }, trail)?;
+        self.check_address(&Subject { names: &[entry.name.as_bytes()], groups: &[] }, peer, trail)?;
         let identity = match entry.account {
             _ if !is_root() => None,
             Some(account) => {
@@ -301,7 +349,12 @@ impl Authenticator {
         Ok(Candidate { account, proof: Proof::Hash(entry.hash) })
     }
 
-    fn system_candidate(&self, name: &str, trail: &mut Trail) -> Result<Candidate, Refusal> {
+    fn system_candidate(
+        &self,
+        name: &str,
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<Candidate, Refusal> {
         let c_name = accounts::c_name(name.as_bytes()).ok_or_else(|| Refusal::denied("not a user name"))?;
         let passwd = accounts::by_name(&c_name).map_err(Refusal::unavailable)?;
         let passwd = passwd.ok_or_else(|| Refusal::denied("no such account"))?;
@@ -312,6 +365,7 @@ impl Authenticator {
         trail.say(|| format!("the system has an account {known_as}, uid {}", passwd.uid));
 
         let options = self.listed(&subject, trail)?;
+        self.check_address(&subject, peer, trail)?;
         self.refuse_by_number(passwd.uid)?;
         self.refuse_shell(&passwd.shell, trail)?;
         let (jail, more) = self.jail(&subject, &passwd.home, trail)?;

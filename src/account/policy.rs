@@ -124,16 +124,20 @@ impl AdminFile {
         for (number, line) in self.lines()? {
             let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
             let (name, rest) = line.split_at(end);
-            let means = match name.split_first() {
-                Some((b'@', b"")) => true,
-                Some((b'@', group)) => self.is_member(number, group, subject)?,
-                _ => subject.names.contains(&name),
-            };
-            if means {
+            if self.means(number, name, subject)? {
                 return Ok(Some((number, rest.trim_ascii())));
             }
         }
         Ok(None)
+    }
+
+    /// Whether the name on a line is that of `subject`, of a group of its, or everybody's.
+    pub(super) fn means(&self, number: usize, name: &[u8], subject: &Subject<'_>) -> Result<bool, Fault> {
+        match name.split_first() {
+            Some((b'@', b"")) => Ok(true),
+            Some((b'@', group)) => self.is_member(number, group, subject),
+            _ => Ok(subject.names.contains(&name)),
+        }
     }
 
     fn is_member(&self, number: usize, group: &[u8], subject: &Subject<'_>) -> Result<bool, Fault> {

@@ -102,7 +102,7 @@ fn config(dir: &Path) -> Config {
 
 fn log_in(authenticator: &Authenticator, user: &str, password: &str) -> Result<Account, Refusal> {
     let password = Password::new(password.as_bytes().to_vec());
-    authenticator.log_in(user.as_bytes(), &password, Ipv4Addr::LOCALHOST.into())
+    authenticator.log_in(user.as_bytes(), &password, Ipv4Addr::LOCALHOST.into(), None)
 }
 
 fn is_denied(result: &Result<Account, Refusal>) -> bool {

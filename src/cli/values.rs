@@ -1,7 +1,6 @@
 //! What the words after the options mean. Every error completes the sentence
 //! that the option's name begins.
 
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -71,15 +70,7 @@ pub(super) fn octal(word: &str) -> Result<u32, String> {
 
 /// `ADDRESS/PREFIX`, or an address alone.
 pub(super) fn network(word: &str) -> Result<Cidr, String> {
-    let (address, prefix) = word.split_once('/').map_or((word, None), |(a, p)| (a, Some(p)));
-    let wrong = || format!("`{word}` is not a network such as 10.0.0.0/8 or 2001:db8::/32");
-    let address: IpAddr = address.parse().map_err(|_| wrong())?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let prefix = match prefix {
-        Some(prefix) => number(prefix, 0..=width).map_err(|_| wrong())?,
-        None => width,
-    };
-    Ok(Cidr { address, prefix })
+    Cidr::parse(word).ok_or_else(|| format!("`{word}` is not a network such as 10.0.0.0/8 or 2001:db8::/32"))
 }
 
 /// `LO-HI`, or `LO+`.

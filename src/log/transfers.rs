@@ -27,6 +27,10 @@ pub(crate) struct Transfer<'a> {
     pub direction: Direction,
     /// The whole path, as the server's administrator would write it.
     pub path: &'a [u8],
+    /// The path in the client's tree, without links, for the statistics.
+    pub path_in_tree: &'a [u8],
+    /// Where the statistics go, of a virtual host that has a file of its own.
+    pub statfile: Option<&'a Path>,
     /// Bytes that went over the data connection.
     pub bytes: u64,
     pub elapsed: Duration,
@@ -62,6 +66,8 @@ pub(super) const TARGET: &str = "xferlog";
 pub(crate) struct TransferLog {
     xferlog: Option<LogFile>,
     statfile: Option<LogFile>,
+    /// Those of virtual hosts.
+    statfiles: RwLock<Vec<Arc<LogFile>>>,
     format: LogFormat,
     to_log: bool,
 }
@@ -79,7 +85,13 @@ impl TransferLog {
             other => other.transpose()?,
         };
         let xferlog = logging.xferlog.as_deref().map(|path| LogFile::open(path, true)).transpose()?;
-        Ok(TransferLog { xferlog, statfile, format: logging.format, to_log: logging.xferlog_syslog })
+        Ok(TransferLog {
+            xferlog,
+            statfile,
+            statfiles: RwLock::default(),
+            format: logging.format,
+            to_log: logging.xferlog_syslog,
+        })
     }
 
     /// Writes `transfer` down. A log that cannot be written costs no session:
@@ -100,17 +112,41 @@ impl TransferLog {
                 LogFormat::Json => log::info!(target: TARGET, "{line}"),
             }
         }
-        if let (Some(statfile), User::Anonymous(ident), Direction::Outgoing) =
-            (&self.statfile, transfer.user, transfer.direction)
+        // As FreeBSD's: what is empty is not counted.
+        if let (User::Anonymous(ident), Direction::Outgoing, 1..) =
+            (transfer.user, transfer.direction, transfer.bytes)
         {
-            statfile.append(&statfile_line(&now, transfer, ident));
+            let line = statfile_line(&now, transfer, ident);
+            match transfer.statfile {
+                None => self.statfile.iter().for_each(|file| file.append(&line)),
+                Some(path) => {
+                    let file = self.statfiles.read().iter().find(|file| file.path == path).cloned();
+                    file.iter().for_each(|file| file.append(&line));
+                }
+            }
+        }
+    }
+
+    /// Opens more files of statistics, those that are there, for virtual hosts.
+    pub(crate) fn keep_statistics<'a>(&self, paths: impl Iterator<Item = &'a Path>) {
+        for path in paths {
+            if self.statfiles.read().iter().any(|file| file.path == path) {
+                continue;
+            }
+            match LogFile::open(path, false) {
+                Ok(file) => self.statfiles.write().push(Arc::new(file)),
+                Err(err) if err.kind() == io::ErrorKind::NotFound => (),
+                Err(err) => log::error!("{err}"),
+            }
         }
     }
 
     /// Opens the files anew, after they were rotated. What cannot be opened
     /// goes on in the old one.
     pub(crate) fn reopen(&self) {
-        for file in [&self.xferlog, &self.statfile].into_iter().flatten() {
+        let statfiles = self.statfiles.read();
+        let own = [&self.xferlog, &self.statfile].into_iter().flatten();
+        for file in own.chain(statfiles.iter().map(|file| &**file)) {
             if let Err(err) = file.reopen() {
                 log::error!("{err}");
             }
@@ -177,7 +213,7 @@ fn statfile_line(now: &DateTime, transfer: &Transfer<'_>, ident: &[u8]) -> Vec<u
         &time[4..], // Without the day of the week.
         field(ident, keep),
         transfer.peer,
-        field(transfer.path, keep),
+        field(transfer.path_in_tree, keep),
         transfer.bytes,
         whole_seconds(transfer.elapsed),
     )
@@ -268,6 +304,8 @@ mod tests {
             user: User::Real(b"joe"),
             direction: Direction::Incoming,
             path: b"/home/joe/a b\n.txt",
+            path_in_tree: b"/a b\n.txt",
+            statfile: None,
             bytes: 1234,
             elapsed: Duration::from_millis(1001),
             ascii: false,
@@ -325,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_statistics_file_has_freebsds_format() {
-        let transfer = Transfer { path: b"/pub/a!b", elapsed: Duration::ZERO, ..transfer() };
+        let transfer = Transfer { path_in_tree: b"/pub/a!b", elapsed: Duration::ZERO, ..transfer() };
         assert_eq!(
             statfile_line(&time(), &transfer, b"me@example.com"),
             b"Nov  1 08:18:07 2026!me@example.com!192.0.2.7!/pub/a_b!1234!1\n"

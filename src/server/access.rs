@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::io;
+use std::net::IpAddr;
 
 use crate::account::{Account, AccountKind, Authenticator, Refusal, Trail};
 use crate::config::Config;
@@ -16,16 +17,16 @@ pub(crate) struct Access {
     pub explanation: Vec<String>,
 }
 
-/// Whether `user` may log in, as far as anybody but PAM decides it.
+/// Whether `user` may log in, from `peer` if that is given, as far as anybody but PAM decides it.
 ///
 /// # Errors
 /// No server could be started with this configuration.
-pub(crate) fn check_access(config: &Config, user: &str) -> io::Result<Access> {
+pub(crate) fn check_access(config: &Config, user: &str, peer: Option<IpAddr>) -> io::Result<Access> {
     let authenticator = Authenticator::without_passwords(config)?;
     let mut trail = Trail::kept();
     let answer = match crate::session::nologin_text(&config.config_dir) {
         Some(_) => Err(Refusal::Unavailable { reason: "there is a nologin".to_owned() }),
-        None => authenticator.check_access(user.as_bytes(), &mut trail),
+        None => authenticator.check_access(user.as_bytes(), peer, &mut trail),
     };
     // What a session does not find, it does not get.
     let answer = answer.and_then(|account| match std::fs::metadata(&account.root) {

@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::RwLock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::account::Authenticator;
+use crate::account::{Authenticator, Hosts};
 use crate::config::{Config, Start};
 use crate::dtp::PortAllocator;
 use crate::log::{Logins, TransferLog};
@@ -74,6 +75,8 @@ pub(crate) struct Served {
 pub(crate) struct Shared {
     pub config: Config,
     pub authenticator: Authenticator,
+    /// ftphosts, as it was when it was last read.
+    pub hosts: RwLock<Arc<Hosts>>,
     pub ports: Arc<PortAllocator>,
     pub limits: Arc<Admission>,
     pub quotas: quotas::Quotas,
@@ -89,12 +92,16 @@ impl Shared {
     /// The error says what it was.
     pub(crate) fn new(config: Config) -> io::Result<Shared> {
         let statistics = config.login.anonymous.as_ref().is_some_and(|policy| policy.statfile);
+        let hosts = Hosts::read(&config.config_dir, config.login.anonymous.as_ref())?;
+        let log = TransferLog::open(&config.logging, statistics)?;
+        log.keep_statistics(hosts.statfiles().filter(|_| statistics));
         Ok(Shared {
+            hosts: RwLock::new(Arc::new(hosts)),
             authenticator: Authenticator::start(&config).map_err(because("password helpers"))?,
             ports: PortAllocator::new(config.data.passive_ports),
             limits: Admission::new(&config.limits),
             quotas: quotas::Quotas::default(),
-            log: TransferLog::open(&config.logging, statistics)?,
+            log,
             logins: Logins::open(config.logging.wtmp)?,
             shutdown: Broadcast::new()?,
             tls: config
@@ -105,6 +112,22 @@ impl Shared {
                 .map_err(because("TLS"))?,
             config,
         })
+    }
+}
+
+impl Shared {
+    /// Reads ftphosts anew, for clients to come. One that cannot be understood changes nothing.
+    fn reload_hosts(&self) {
+        let config = &self.config;
+        match Hosts::read(&config.config_dir, config.login.anonymous.as_ref()) {
+            Ok(hosts) => {
+                if config.login.anonymous.as_ref().is_some_and(|policy| policy.statfile) {
+                    self.log.keep_statistics(hosts.statfiles());
+                }
+                *self.hosts.write() = Arc::new(hosts);
+            }
+            Err(err) => log::error!("{err}; the virtual hosts stay as they were"),
+        }
     }
 }
 
@@ -259,6 +282,7 @@ impl Server {
             if let Some(tls) = &self.shared.tls {
                 tls.reload();
             }
+            self.shared.reload_hosts();
             self.check_guests();
             self.notifier.ready(&self.status());
         }

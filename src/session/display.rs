@@ -52,12 +52,21 @@ impl Session {
         let text = if greeting.hide_host {
             "FTP server ready.".to_owned()
         } else if greeting.hide_version {
-            format!("{} FTP server ready.", greeting.host_name)
+            format!("{} FTP server ready.", self.host_name())
         } else {
-            format!("{} FTP server (ferryd {}) ready.", greeting.host_name, env!("CARGO_PKG_VERSION"))
+            format!("{} FTP server (ferryd {}) ready.", self.host_name(), env!("CARGO_PKG_VERSION"))
         };
-        let path = greeting.banner.clone().unwrap_or_else(|| self.config_file("ftpwelcome"));
+        let own = self.virtual_host.as_ref().and_then(|host| host.welcome.clone());
+        let path = own.or_else(|| greeting.banner.clone()).unwrap_or_else(|| self.config_file("ftpwelcome"));
         Reply::after_lines(ReplyCode::ServiceReady, self.expanded(&read(&path).unwrap_or_default()), text)
+    }
+
+    /// The name of the host that the client connected to.
+    pub(super) fn host_name(&self) -> &str {
+        match &self.virtual_host {
+            Some(host) => &host.name,
+            None => &self.shared.config.greeting.host_name,
+        }
     }
 
     /// 421 or 530 with the text of nologin, while there is one. One that cannot be read
@@ -70,9 +79,11 @@ impl Session {
     /// The text of the login, read with the server's rights: `--motd`, ftpmotd, or motd.
     pub(super) fn motd(&self, account: &Account) -> Vec<u8> {
         let greeting = &self.shared.config.greeting;
-        let path = greeting.motd.clone().unwrap_or_else(|| self.config_file("ftpmotd"));
+        let own = self.virtual_host.as_ref().and_then(|host| host.motd.clone());
+        let named = own.or_else(|| greeting.motd.clone());
         // The system's own motd tells what system it is, and whom it is meant for.
-        let system = !account.confined && !greeting.hide_host && greeting.motd.is_none();
+        let system = !account.confined && !greeting.hide_host && named.is_none();
+        let path = named.unwrap_or_else(|| self.config_file("ftpmotd"));
         let text = read(&path).or_else(|| system.then(|| read(&self.config_file("motd"))).flatten());
         text.unwrap_or_default()
     }
@@ -115,7 +126,7 @@ impl Session {
             }
             _ => ("<unknown>", b"/".to_vec(), b"<unknown>".to_vec()),
         };
-        let local = if config.greeting.hide_host { String::new() } else { config.greeting.host_name.clone() };
+        let local = if config.greeting.hide_host { String::new() } else { self.host_name().to_owned() };
         Values {
             class,
             cwd,

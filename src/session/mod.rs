@@ -17,6 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::account::VirtualHost;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::telnet::{Line, LineReader};
 use crate::server::limits::Slot;
@@ -64,6 +65,8 @@ pub(crate) struct Resumed {
 /// One client's session.
 struct Session {
     shared: Arc<Shared>,
+    /// The virtual host that the client connected to.
+    virtual_host: Option<Arc<VirtualHost>>,
     control: ControlConnection,
     protection: Protection,
     /// Its place among the clients; given back on drop.
@@ -103,7 +106,9 @@ enum End {
 impl Session {
     fn new(control: ControlConnection, slot: Slot, shared: Arc<Shared>) -> Session {
         let limits = &shared.config.limits;
+        let virtual_host = shared.hosts.read().at(control.local.ip());
         Session {
+            virtual_host,
             parameters: Parameters::new(limits.idle_timeout),
             login_deadline: Instant::now() + limits.login_timeout,
             control,

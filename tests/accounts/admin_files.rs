@@ -144,3 +144,41 @@ fn c_names_the_line_that_decided() {
     assert_eq!(check(&ground, ONE.name, &[]).code, Some(1));
     assert!(!Path::new("/no/such/directory").exists());
 }
+
+#[test]
+fn the_anonymous_clients_of_a_virtual_host_may_have_a_home_and_rights_of_their_own() {
+    let Some(ground) = Ground::new() else { return };
+    let tree = ground.folder_of(ONE, 0o755);
+    crate::ground::write(&tree, "first", "x", ONE, 0o644);
+    ground.configure("ftphosts", "127.0.0.2 ferrytest2\n");
+    let home = TWO.home();
+    let home = home.to_str().expect("a plain path");
+    let name = format!("only-of-two-{}", std::process::id());
+    let file = crate::ground::write(home, &name, "x", TWO, 0o600);
+    let args = ["-a", "127.0.0.2", "-A", "--anonymous-root", &tree, "--anonymous-user", ONE.name];
+    let server = ground.start_with(&args, 2);
+    let mut client = server.connect();
+    client.log_in();
+    assert_eq!(client.names(""), ["first"]);
+    let mut client = crate::client::Client::connect(server.addresses()[1]);
+    client.expect(220);
+    client.log_in();
+    let names = client.names("");
+    let content = client.retr(&name);
+    std::fs::remove_file(file).expect("our own file");
+    assert!(names.contains(&name) && !names.contains(&"first".to_owned()), "{names:?}");
+    assert_eq!(content, b"x");
+}
+
+#[test]
+fn ftphosts_may_keep_an_account_to_some_addresses() {
+    let Some(ground) = Ground::new() else { return };
+    ground.configure("ftphosts", "allow ferrytest1 192.0.2.0/24\nallow ferrytest2 127.0.0.1\n");
+    let server = ground.start(&[]);
+    let mut client = server.connect();
+    client.send("USER ferrytest1").expect(331);
+    client.send(format!("PASS {}", ONE.password)).expect(530);
+    log_in(&server, TWO);
+    assert_eq!(check(&ground, "ferrytest1@192.0.2.7", &[]).code, Some(0));
+    assert_eq!(check(&ground, "ferrytest1@::1", &[]).code, Some(1));
+}

@@ -111,6 +111,15 @@ impl Ground {
         self.start_on_port("0", more)
     }
 
+    /// A server that listens on `listeners` addresses, those of `more` besides the usual one.
+    pub(crate) fn start_with(&self, more: &[&str], listeners: usize) -> Server {
+        let etc = self.path("etc");
+        let etc = etc.to_str().expect("a plain path");
+        let mut args = vec!["-F", "-P", "0", "-a", "127.0.0.1", "-l", "-c", etc, "--login-delay", "0"];
+        args.extend(more);
+        Server::start_raw_on(&args, listeners)
+    }
+
     pub(crate) fn start_on_port(&self, port: &str, more: &[&str]) -> Server {
         let etc = self.path("etc");
         let etc = etc.to_str().expect("a plain path");

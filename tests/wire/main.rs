@@ -36,6 +36,7 @@ mod site;
 
 mod atomic;
 mod hidden;
+mod hosts;
 mod limits;
 mod read_only;
 mod texts;

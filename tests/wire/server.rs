@@ -64,8 +64,13 @@ impl Server {
 
     /// ferryd with these arguments and no others.
     pub(crate) fn start_raw(args: &[&str]) -> Server {
+        Server::start_raw_on(args, 1)
+    }
+
+    /// The same, of so many listeners.
+    pub(crate) fn start_raw_on(args: &[&str], listeners: usize) -> Server {
         let all: Vec<OsString> = args.iter().map(OsString::from).collect();
-        Server::run(Folder::new(), &all, 1)
+        Server::run(Folder::new(), &all, listeners)
     }
 
     pub(crate) fn listening_on(addresses: &[&str], args: &[&str]) -> Server {

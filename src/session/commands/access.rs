@@ -60,7 +60,7 @@ impl Session {
             return Err(reply.into());
         }
         let since = Instant::now();
-        match self.shared.authenticator.log_in(&user, password, self.host()) {
+        match self.shared.authenticator.log_in(&user, password, self.host(), self.virtual_host.as_deref()) {
             Ok(account) => self.enter(account),
             Err(Refusal::Denied { reason }) => self.login_refused(&user, &reason, since),
             Err(Refusal::Unavailable { reason }) => {

@@ -68,7 +68,7 @@ impl Session {
         let first = if greeting.hide_host {
             "FTP server status:".to_owned()
         } else {
-            format!("{} FTP server status:", greeting.host_name)
+            format!("{} FTP server status:", self.host_name())
         };
         Reply::with_lines(ReplyCode::SystemStatus, first, lines, "End of status")
     }

@@ -1,0 +1,312 @@
+//! ftphosts: virtual hosts, told apart by the address that a client connected to, and who
+//! may log in from where.
+//!
+//! A line of FreeBSD's is `hostname user statfile welcome motd`, `-` or nothing for what the
+//! server has. Lines of wu-ftpd's begin with `allow` or `deny`, a user and addresses. Names
+//! of hosts are looked up once, when the file is read at start and on SIGHUP; rules are read
+//! at each login.
+
+use std::ffi::OsStr;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::anonymous::Anonymous;
+use super::policy::{AdminFile, Fault, Subject, is_plausible_name};
+use super::{Refusal, Trail};
+use crate::config::{AnonymousPolicy, Cidr};
+
+const FILE: &str = "ftphosts";
+
+/// The virtual hosts of a server.
+#[derive(Default)]
+pub(crate) struct Hosts {
+    hosts: Vec<(IpAddr, Arc<VirtualHost>)>,
+}
+
+/// What is different for clients of one address.
+pub(crate) struct VirtualHost {
+    pub name: String,
+    /// `None`: the server's.
+    pub(super) anonymous: Option<Anonymous>,
+    /// The statistics of `-S`.
+    pub statfile: Option<PathBuf>,
+    pub welcome: Option<PathBuf>,
+    pub motd: Option<PathBuf>,
+}
+
+enum Line<'a> {
+    Host(HostLine<'a>),
+    Rule { allow: bool, user: &'a [u8], addresses: Vec<Addresses> },
+}
+
+struct HostLine<'a> {
+    name: &'a str,
+    user: Option<&'a str>,
+    statfile: Option<PathBuf>,
+    welcome: Option<PathBuf>,
+    motd: Option<PathBuf>,
+}
+
+/// What a rule says of where a client is.
+enum Addresses {
+    Network(Cidr),
+    /// What a numeric address begins with: `192.0.2.*`, or `*`.
+    Beginning(String),
+}
+
+impl Hosts {
+    /// Those of ftphosts; `anonymous` is the anonymous login of the server, if it has one.
+    ///
+    /// # Errors
+    /// Any line that cannot be understood, names a host that cannot be found, an account that
+    /// does not exist or an address that another line has.
+    pub(crate) fn read(config_dir: &Path, anonymous: Option<&AnonymousPolicy>) -> io::Result<Hosts> {
+        let read = || {
+            let file = AdminFile::read(&config_dir.join(FILE))?;
+            let mut hosts = Hosts::default();
+            for (number, line) in parse(&file)? {
+                if let Line::Host(line) = line {
+                    hosts.add(line, anonymous).map_err(|what| file.fault(number, &what))?;
+                }
+            }
+            Ok(hosts)
+        };
+        read().map_err(|fault: Fault| io::Error::new(io::ErrorKind::InvalidData, fault.to_string()))
+    }
+
+    /// The virtual host that has this address of ours.
+    pub(crate) fn at(&self, local: IpAddr) -> Option<Arc<VirtualHost>> {
+        let local = local.to_canonical();
+        self.hosts.iter().find(|(address, _)| *address == local).map(|(_, host)| Arc::clone(host))
+    }
+
+    /// The files of statistics that they name.
+    pub(crate) fn statfiles(&self) -> impl Iterator<Item = &Path> {
+        self.hosts.iter().filter_map(|(_, host)| host.statfile.as_deref())
+    }
+
+    fn add(&mut self, line: HostLine<'_>, anonymous: Option<&AnonymousPolicy>) -> Result<(), String> {
+        let HostLine { name, user, statfile, welcome, motd } = line;
+        let found = (name, 0).to_socket_addrs().map_err(|err| format!("`{name}`: {err}"))?;
+        let mut addresses: Vec<IpAddr> = found.map(|address| address.ip().to_canonical()).collect();
+        addresses.sort();
+        addresses.dedup();
+        let anonymous = match (user, anonymous) {
+            (Some(user), Some(policy)) => {
+                let policy = AnonymousPolicy { user: user.to_owned(), root: None, ..policy.clone() };
+                Some(Anonymous::new(&policy).map_err(|err| format!("`{user}`: {err}"))?)
+            }
+            _ => None,
+        };
+        let host = Arc::new(VirtualHost { name: name.to_owned(), anonymous, statfile, welcome, motd });
+        for address in addresses {
+            if self.at(address).is_some() {
+                return Err(format!("`{name}`: another line is for {address} already"));
+            }
+            self.hosts.push((address, Arc::clone(&host)));
+        }
+        Ok(())
+    }
+}
+
+/// Whether somebody may log in from `peer`, by the rules of ftphosts: no `deny` may fit, and
+/// where an `allow` is about the user, one must.
+pub(super) fn check_address(
+    config_dir: &Path,
+    subject: &Subject<'_>,
+    peer: IpAddr,
+    trail: &mut Trail,
+) -> Result<(), Refusal> {
+    let file = AdminFile::read(&config_dir.join(FILE)).map_err(Refusal::unavailable)?;
+    let mut missed = None;
+    let mut fits = None;
+    for (number, line) in parse(&file).map_err(Refusal::unavailable)? {
+        let Line::Rule { allow, user, addresses } = line else { continue };
+        if user != b"*" && !file.means(number, user, subject).map_err(Refusal::unavailable)? {
+            continue;
+        }
+        let here = addresses.iter().any(|addresses| addresses.contain(peer));
+        match (allow, here) {
+            (false, true) => {
+                trail.say(|| format!("{}: keeps out who comes from there", file.rule(number)));
+                return Err(Refusal::denied(format!("{}:{number} denies {peer}", file.path().display())));
+            }
+            (true, true) => fits = fits.or(Some(number)),
+            (true, false) => missed = missed.or(Some(number)),
+            (false, false) => (),
+        }
+    }
+    match (fits, missed) {
+        (Some(number), _) => trail.say(|| format!("{}: allows who comes from there", file.rule(number))),
+        (None, None) => (),
+        (None, Some(number)) => {
+            trail.say(|| format!("{}: is not for who comes from {peer}", file.rule(number)));
+            let place = file.path().display();
+            return Err(Refusal::denied(format!("{place}:{number} allows other addresses than {peer}")));
+        }
+    }
+    Ok(())
+}
+
+fn parse(file: &AdminFile) -> Result<Vec<(usize, Line<'_>)>, Fault> {
+    let mut lines = Vec::new();
+    for (number, line) in file.lines()? {
+        let words: Vec<&[u8]> = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+        lines.push((number, parse_line(&words).map_err(|what| file.fault(number, &what))?));
+    }
+    Ok(lines)
+}
+
+fn parse_line<'a>(words: &[&'a [u8]]) -> Result<Line<'a>, String> {
+    let allow = match words {
+        [b"allow", ..] => true,
+        [b"deny", ..] => false,
+        _ => return host_line(words).map(Line::Host),
+    };
+    match words {
+        [_, user, addresses @ ..] if !addresses.is_empty() => {
+            let addresses = addresses.iter().map(|word| Addresses::parse(word)).collect::<Result<_, _>>()?;
+            Ok(Line::Rule { allow, user, addresses })
+        }
+        _ => Err("not `allow` or `deny`, a user and addresses".to_owned()),
+    }
+}
+
+fn host_line<'a>(words: &[&'a [u8]]) -> Result<HostLine<'a>, String> {
+    if words.len() > 5 {
+        return Err("not `hostname user statfile welcome motd`".to_owned());
+    }
+    let word = |at: usize| words.get(at).copied().filter(|word| *word != b"-");
+    let file = |at: usize| match word(at) {
+        Some(path) if !path.starts_with(b"/") => {
+            Err(format!("`{}` is not an absolute path", crate::log::text(path)))
+        }
+        path => Ok(path.map(|path| PathBuf::from(OsStr::from_bytes(path)))),
+    };
+    let user = match word(1).map(|user| is_plausible_name(user).ok_or(user)) {
+        Some(Err(user)) => return Err(format!("`{}` is not a user name", crate::log::text(user))),
+        Some(Ok(user)) => Some(user),
+        None => None,
+    };
+    let name = word(0).and_then(|name| str::from_utf8(name).ok()).ok_or("not the name of a host")?;
+    Ok(HostLine { name, user, statfile: file(2)?, welcome: file(3)?, motd: file(4)? })
+}
+
+impl Addresses {
+    fn parse(word: &[u8]) -> Result<Addresses, String> {
+        let wrong =
+            || format!("`{}` is not an address, a network, or the beginning of one", crate::log::text(word));
+        let word = str::from_utf8(word).map_err(|_| wrong())?;
+        if let Some(network) = Cidr::parse(word) {
+            return Ok(Addresses::Network(network));
+        }
+        match word.strip_suffix('*') {
+            Some(beginning) if beginning.chars().all(|c| c.is_ascii_hexdigit() || ".:".contains(c)) => {
+                Ok(Addresses::Beginning(beginning.to_ascii_lowercase()))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn contain(&self, peer: IpAddr) -> bool {
+        match self {
+            Addresses::Network(network) => network.contains(peer),
+            Addresses::Beginning(beginning) => {
+                peer.to_canonical().to_string().starts_with(beginning.as_str())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(test: &str, contents: &str) -> Scratch {
+            let dir = env::temp_dir().join(format!("ferryd-hosts-{test}-{}", process::id()));
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join(FILE), contents).unwrap();
+            Scratch(dir)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_host_has_what_its_line_says_and_else_what_the_server_has() {
+        let lines = "# hosts\n192.0.2.1 - - /etc/w /etc/m\n2001:db8::1\n127.0.0.1\t-\t/var/log/one\n";
+        let scratch = Scratch::new("lines", lines);
+        let hosts = Hosts::read(&scratch.0, None).unwrap();
+        let at = |address: &str| hosts.at(address.parse().unwrap());
+        let first = at("192.0.2.1").unwrap();
+        assert_eq!(at("::ffff:192.0.2.1").unwrap().name, "192.0.2.1");
+        assert_eq!((first.name.as_str(), first.statfile.as_deref()), ("192.0.2.1", None));
+        assert_eq!(
+            (first.welcome.as_deref(), first.motd.as_deref()),
+            (Some(Path::new("/etc/w")), Some(Path::new("/etc/m")))
+        );
+        assert!(at("2001:db8::1").unwrap().motd.is_none());
+        assert_eq!(at("127.0.0.1").unwrap().statfile.as_deref(), Some(Path::new("/var/log/one")));
+        assert!(at("192.0.2.2").is_none());
+        assert_eq!(hosts.statfiles().count(), 1);
+        assert!(Hosts::read(Path::new("/no/such/directory"), None).unwrap().at(first_address()).is_none());
+    }
+
+    fn first_address() -> IpAddr {
+        "192.0.2.1".parse().unwrap()
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_understood_is_named() {
+        for line in [
+            "192.0.2.1 - - - - more",
+            "192.0.2.1 ../root",
+            "192.0.2.1 - relative",
+            "192.0.2.1 - - welcome",
+            "no.such.host.invalid",
+            "-",
+            "127.0.0.1",
+            "allow",
+            "allow joe",
+            "deny joe example.org",
+            "deny joe 192.0.2.0/33",
+            "deny joe *.2.1",
+        ] {
+            let scratch = Scratch::new("bad", &format!("127.0.0.1\n\n{line}\n"));
+            let err = Hosts::read(&scratch.0, None).err().unwrap_or_else(|| panic!("{line}")).to_string();
+            assert!(err.contains("ftphosts:3: "), "{line}: {err}");
+        }
+    }
+
+    #[test]
+    fn rules_say_who_may_log_in_from_where() {
+        let scratch = Scratch::new(
+            "rules",
+            "127.0.0.1\nallow joe 10.0.0.0/8 192.0.2.*\ndeny joe 10.6.6.6\ndeny * 2001:db8:*\nallow @root ::1\n",
+        );
+        let may = |name: &str, groups: &[u32], peer: &str| {
+            let subject = Subject { names: &[name.as_bytes()], groups };
+            check_address(&scratch.0, &subject, peer.parse().unwrap(), &mut Trail::default()).is_ok()
+        };
+        assert!(
+            may("joe", &[], "10.1.2.3") && may("joe", &[], "192.0.2.9") && may("joe", &[], "::ffff:10.1.2.3")
+        );
+        assert!(!may("joe", &[], "10.6.6.6") && !may("joe", &[], "192.0.3.9") && !may("joe", &[], "::1"));
+        assert!(may("ann", &[], "10.6.6.6") && !may("ann", &[], "2001:db8:1::"));
+        assert!(may("ann", &[0], "::1") && !may("ann", &[0], "10.1.1.1"));
+        fs::write(scratch.0.join(FILE), "deny joe here\n").unwrap();
+        assert!(!may("ann", &[], "::1"), "a file that cannot be understood keeps everybody out");
+    }
+}
