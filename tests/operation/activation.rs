@@ -4,14 +4,14 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Client, FERRYD, Folder, Process, find, free_port, loopback, wait_until};
+use crate::support::{Client, Folder, Process, find, free_port, loopback, program, wait_until};
 
 /// ferryd started by systemd-socket-activate with `how`, when a client comes.
 fn activated(folder: &Folder, how: &[&str], ferryd: &[&str]) -> Option<Process> {
-    let program = find("systemd-socket-activate")?;
+    let activate = find("systemd-socket-activate")?;
     let log = std::fs::File::create(folder.join("log")).unwrap();
-    let mut command = Command::new(program);
-    command.args(how).arg(FERRYD).args(folder.options()).args(ferryd);
+    let mut command = Command::new(activate);
+    command.args(how).arg(program()).args(folder.options()).args(ferryd);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     Some(Process::start(&mut command))
 }
@@ -88,7 +88,7 @@ fn sockets_that_cannot_be_served_are_refused_before_anybody_is() {
 
 #[test]
 fn sockets_meant_for_another_process_are_left_alone() {
-    let mut command = Command::new(FERRYD);
+    let mut command = Command::new(program());
     command.env("LISTEN_PID", "1").env("LISTEN_FDS", "1").stdin(Stdio::null());
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2), "it says what to type");

@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Client, FERRYD, Folder, Process, find, free_port, is_root, loopback};
+use crate::support::{Client, Folder, Process, find, free_port, is_root, loopback, program};
 
 /// ferryd with `socket` as its standard input, output and error, as inetd starts it.
 fn with_socket(socket: OwnedFd, args: &[&str], folder: &Folder) -> Process {
     let copy = || Stdio::from(socket.try_clone().unwrap());
-    let mut command = Command::new(FERRYD);
+    let mut command = Command::new(program());
     command.args(folder.options()).args(args).stdin(copy()).stdout(copy()).stderr(copy());
     Process::start(&mut command)
 }
@@ -24,11 +24,11 @@ fn inetd(folder: &Folder, wait: &str, args: &str) -> Option<(Process, u16)> {
         eprintln!("not tested: only root may run inetd");
         return None;
     }
-    let (program, port) = (find("inetd")?, free_port());
+    let (inetd, port) = (find("inetd")?, free_port());
     let options = folder.options().join(" ");
-    let line = format!("127.0.0.1:{port} stream tcp {wait} root {FERRYD} ferryd {options} {args}\n");
+    let line = format!("127.0.0.1:{port} stream tcp {wait} root {} ferryd {options} {args}\n", program());
     fs::write(folder.join("inetd.conf"), line).unwrap();
-    let mut command = Command::new(program);
+    let mut command = Command::new(inetd);
     // -i stays in the foreground.
     command.arg("-i").arg(folder.join("inetd.conf")).stdin(Stdio::null()).stderr(Stdio::null());
     Some((Process::start(&mut command), port))

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Client, FERRYD, Folder, Process, Server, find, wait_until};
+use crate::support::{Client, Folder, Process, Server, find, program, wait_until};
 
 /// A name that tries to be a record of its own.
 const EVIL: &str = "pub/a b\"\u{202e}.txt";
@@ -93,7 +93,7 @@ fn the_log_itself_may_be_lost() {
     let Ok(full) = fs::File::create("/dev/full") else {
         return eprintln!("not tested: there is no /dev/full");
     };
-    let mut command = Command::new(FERRYD);
+    let mut command = Command::new(program());
     command.args(["-F", "-dd", "-ll", "-a", "127.0.0.1", "-P", "0"]).args(folder.options());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full);
     let mut process = Process::start(&mut command);
@@ -109,7 +109,7 @@ fn the_journal_gets_priorities_and_no_second_time_stamp() {
     let folder = Folder::new();
     let log = fs::File::create(folder.join("journal")).unwrap();
     let meta = log.metadata().unwrap();
-    let mut command = Command::new(FERRYD);
+    let mut command = Command::new(program());
     command.args(["-F", "-l", "-a", "127.0.0.1", "-P", "0"]).args(folder.options());
     command.env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);

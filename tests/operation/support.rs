@@ -14,7 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Nothing that a test waits for takes longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) const FERRYD: &str = env!("CARGO_BIN_EXE_ferryd");
+/// The built server, or the one that FTPD names, as for the tests on the wire.
+pub(crate) fn program() -> String {
+    std::env::var("FTPD").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ferryd").to_owned())
+}
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -136,7 +139,7 @@ impl Server {
         let log = folder.join("log");
         let file = fs::File::create(&log).unwrap();
         let control = format!("--control-socket={}", folder.join("control").display());
-        let mut command = Command::new(FERRYD);
+        let mut command = Command::new(program());
         command.args(["-F", "-a", "127.0.0.1", "-P", "0", &control]).args(folder.options()).args(args);
         command.envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);

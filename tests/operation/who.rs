@@ -6,10 +6,10 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{FERRYD, Folder, Server, find, wait_until};
+use crate::support::{Folder, Server, find, program, wait_until};
 
 fn ask(server: &Server, words: &[&str]) -> Output {
-    let mut command = Command::new(FERRYD);
+    let mut command = Command::new(program());
     command.arg(server.control_socket()).args(words).stdin(Stdio::null());
     command.output().unwrap()
 }
@@ -135,7 +135,7 @@ fn a_socket_that_a_killed_server_left_is_taken_over_and_a_living_one_is_not() {
     let mut first = Server::start(&[]);
     let socket = first.control_socket();
     let words = ["-F", "-a", "127.0.0.1", "-P", "0", &socket];
-    let second = Command::new(FERRYD).args(first.folder.options()).args(words).output().unwrap();
+    let second = Command::new(program()).args(first.folder.options()).args(words).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let text = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(
@@ -146,17 +146,17 @@ fn a_socket_that_a_killed_server_left_is_taken_over_and_a_living_one_is_not() {
     first.process.exit_status();
     assert!(first.folder.join("control").exists());
     let third = Server::start(&[&socket]);
-    let output = Command::new(FERRYD).args([&socket, "--who"]).output().unwrap();
+    let output = Command::new(program()).args([&socket, "--who"]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     drop(third);
 }
 
 #[test]
 fn without_a_server_there_is_nobody_to_ask() {
-    let output = Command::new(FERRYD).args(["--control-socket=/no/such/socket", "who"]).output().unwrap();
+    let output = Command::new(program()).args(["--control-socket=/no/such/socket", "who"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "ferryd: /no/such/socket: no server runs here\n");
     for words in [&["who", "there"][..], &["kick"], &["kick", "x"], &["--json"], &["--who", "--kick=1"]] {
-        assert_eq!(Command::new(FERRYD).args(words).output().unwrap().status.code(), Some(2), "{words:?}");
+        assert_eq!(Command::new(program()).args(words).output().unwrap().status.code(), Some(2), "{words:?}");
     }
 }

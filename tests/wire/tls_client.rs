@@ -62,7 +62,10 @@ impl Pems {
 }
 
 fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls")
+    // Who runs the tests as somebody else may have to put the data elsewhere too.
+    let data = std::env::var("FERRYD_TEST_DATA")
+        .unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned() + "/tests/data");
+    Path::new(&data).join("tls")
 }
 
 pub(crate) fn certificate(name: &str) -> CertificateDer<'static> {
