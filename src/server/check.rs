@@ -25,6 +25,9 @@ pub(crate) fn check(config: &Config) -> Vec<String> {
     if let Some(path) = &config.listen.pid_file {
         keep("-p, --pidfile", named(path, is_in_a_directory(path)));
     }
+    if let Some(path) = &config.control_socket {
+        keep("--control-socket", named(path, is_in_a_directory(path)));
+    }
     keep("-L, --xferlog", TransferLog::open(&config.logging, false).map(drop));
     keep("-c, --config-dir", named(&config.config_dir, fs::read_dir(&config.config_dir).map(drop)));
     for name in ["ftpusers", "ftpchroot"] {
