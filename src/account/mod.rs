@@ -18,6 +18,7 @@ use crate::sys::accounts::{self, Passwd, Verdict};
 use crate::sys::identity::{Identity, is_root};
 
 use anonymous::Anonymous;
+pub(crate) use check::check_files;
 pub(crate) use hosts::{Hosts, VirtualHost};
 pub(crate) use options::UserOptions;
 pub(crate) use policy::read_admin_file;
@@ -28,6 +29,7 @@ pub(crate) use verifier::PamSession;
 use verifier::Verifier;
 
 mod anonymous;
+mod check;
 pub(crate) mod helper;
 mod hosts;
 mod options;
@@ -509,13 +511,12 @@ impl fmt::Display for Refusal {
 /// libpam itself takes `other`, which it would read twice if it were asked for
 /// by name: two hashes for each login.
 fn pam_service(wanted: &str) -> io::Result<CString> {
-    const DIRS: [&str; 4] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d", "/usr/local/etc/pam.d"];
     // A part of a path: PAM must not be led out of its directory.
     if wanted.is_empty() || wanted.contains(['/', '\0']) || wanted.starts_with('.') {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("not a PAM service: {wanted:?}")));
     }
-    let exists = |service: &str| DIRS.iter().any(|dir| Path::new(dir).join(service).exists());
-    let uses_dirs = DIRS.iter().any(|dir| Path::new(dir).is_dir());
+    let exists = |service: &str| PAM_DIRS.iter().any(|dir| Path::new(dir).join(service).exists());
+    let uses_dirs = PAM_DIRS.iter().any(|dir| Path::new(dir).is_dir());
     let service = match [wanted, "ftp"].into_iter().find(|service| exists(service)) {
         Some(service) => service,
         None if uses_dirs => {
@@ -528,6 +529,15 @@ fn pam_service(wanted: &str) -> io::Result<CString> {
         log::warn!("there is no PAM service {wanted}: {service} is asked instead");
     }
     Ok(CString::new(service)?)
+}
+
+/// Where PAM services are.
+const PAM_DIRS: [&str; 4] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d", "/usr/local/etc/pam.d"];
+
+/// Whether a service of this name, or `ftp`, is set up; where all are in one file, nobody knows.
+fn pam_service_is_there(wanted: &str) -> bool {
+    let dirs: Vec<&Path> = PAM_DIRS.iter().map(Path::new).filter(|dir| dir.is_dir()).collect();
+    dirs.is_empty() || dirs.iter().any(|dir| [wanted, "ftp"].iter().any(|name| dir.join(name).exists()))
 }
 
 /// The server's own unprivileged account, which sessions of a server that is

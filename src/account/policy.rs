@@ -122,10 +122,9 @@ impl AdminFile {
     /// As for `lines`; a group that could not be looked up.
     pub(super) fn find(&self, subject: &Subject<'_>) -> Result<Option<(usize, &[u8])>, Fault> {
         for (number, line) in self.lines()? {
-            let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-            let (name, rest) = line.split_at(end);
+            let (name, rest) = name_and_rest(line);
             if self.means(number, name, subject)? {
-                return Ok(Some((number, rest.trim_ascii())));
+                return Ok(Some((number, rest)));
             }
         }
         Ok(None)
@@ -176,6 +175,12 @@ pub(super) fn check_ftpusers(
     }
 }
 
+/// The first word of a line, and what follows it.
+pub(super) fn name_and_rest(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    (&line[..end], line[end..].trim_ascii())
+}
+
 /// What ftpusers, read into a file, says of somebody.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listed {
@@ -190,6 +195,11 @@ pub(super) enum Listed {
 /// The file could not be understood.
 pub(super) fn listed(file: &AdminFile, subject: &Subject<'_>) -> Result<Listed, Fault> {
     let Some((line, rest)) = file.find(subject)? else { return Ok(Listed::Not) };
+    means_of_ftpusers(file, line, rest)
+}
+
+/// What follows the name on a line of ftpusers.
+pub(super) fn means_of_ftpusers(file: &AdminFile, line: usize, rest: &[u8]) -> Result<Listed, Fault> {
     let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
     let (word, rest) = rest.split_at(end);
     // Whatever else follows the name, older ftpds take no notice of it: the line keeps out.
@@ -215,13 +225,24 @@ pub(super) fn jail_of(
     home: &Path,
 ) -> Result<Option<(usize, Jail, UserOptions)>, Fault> {
     let Some((line, rest)) = file.find(subject)? else { return Ok(None) };
+    let (jail, options) = jail_of_line(file, line, rest, home)?;
+    Ok(Some((line, jail, options)))
+}
+
+/// What follows the name on a line of ftpchroot.
+pub(super) fn jail_of_line(
+    file: &AdminFile,
+    line: usize,
+    rest: &[u8],
+    home: &Path,
+) -> Result<(Jail, UserOptions), Fault> {
     let (dir, options) = UserOptions::split_off(rest).map_err(|reason| file.fault(line, &reason))?;
     let dir = match dir {
         b"" => home.to_owned(),
         dir => home.join(OsStr::from_bytes(dir)), // An absolute one stays as it is.
     };
     match Jail::in_dir(&dir) {
-        Some(jail) => Ok(Some((line, jail, options))),
+        Some(jail) => Ok((jail, options)),
         None => Err(file.fault(line, "not a directory to be kept in")),
     }
 }

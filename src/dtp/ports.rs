@@ -171,7 +171,9 @@ impl PortLease {
 
 impl Drop for PortLease {
     fn drop(&mut self) {
-        self.allocator.give_back(self.port, self.warm.take());
+        // Who still waits to be accepted would wait until the port is lent again.
+        let warm = self.warm.take().filter(|warm| warm.drain().is_ok());
+        self.allocator.give_back(self.port, warm);
     }
 }
 
@@ -212,8 +214,8 @@ impl Table {
 }
 
 impl Warm {
-    /// Hangs up on those who connected while nobody had the port: they are none
-    /// of the next client's. An error means that the listener is of no more use.
+    /// Hangs up on those who connected and nobody has accepted: they are none of
+    /// the next client's. An error means that the listener is of no more use.
     fn drain(&self) -> io::Result<()> {
         loop {
             match sockets::accept_nonblocking(&self.listener) {

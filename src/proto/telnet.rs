@@ -20,6 +20,8 @@ const WONT: u8 = 252;
 const WILL: u8 = 251;
 const SB: u8 = 250;
 const SE: u8 = 240;
+/// The lowest octet that means something after IAC: end of file, RFC 1184.
+const FIRST_COMMAND: u8 = 236;
 
 /// What came over the control connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -183,9 +185,12 @@ impl LineReader {
                     SB => State::Sub,
                     _ => State::Data,
                 };
-                // IAC IAC is the octet 255; interrupt process, data mark and the rest say nothing to FTP.
-                if byte == IAC {
-                    self.append(IAC);
+                match byte {
+                    // IAC IAC is the octet 255; interrupt process, data mark and the rest say nothing to FTP.
+                    IAC => self.append(IAC),
+                    FIRST_COMMAND.. => (),
+                    // The command was lost: out of band, with the sockets of some clients.
+                    _ => self.octet(byte),
                 }
             }
             State::Option(verb) => {
@@ -217,7 +222,10 @@ impl LineReader {
     }
 
     fn append(&mut self, byte: u8) {
-        if self.line.len() < MAX_LINE {
+        if self.line.is_empty() && byte >= FIRST_COMMAND {
+            // No verb begins so: it is what is left of a Telnet command whose IAC went astray
+            // before an ABOR, in urgent data that was sent in pieces.
+        } else if self.line.len() < MAX_LINE {
             self.line.push(byte);
         } else {
             self.too_long = true;
@@ -301,6 +309,13 @@ mod tests {
         assert_eq!(commands(stream), [&b"ABOR"[..], b"CWD a\xFFb", b"NOOP"]);
         let (_, mut reader) = lines(stream, 3);
         assert_eq!(reader.take_answers(), b"\xFF\xFE\x01\xFF\xFC\x03");
+    }
+
+    #[test]
+    fn pieces_of_a_telnet_command_do_not_hide_the_verb_behind_them() {
+        assert_eq!(commands(b"\xF4\xFFABOR\r\n\xF2ABOR\r\n\xFF\xF4\xFFABOR\r\n"), [b"ABOR"; 3]);
+        assert_eq!(commands(b"\xFF\r\nNOOP\r\n"), [&b""[..], b"NOOP"]);
+        assert_eq!(commands(b"CWD \xF4\r\n"), [b"CWD \xF4"]);
     }
 
     #[test]

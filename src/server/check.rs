@@ -1,12 +1,14 @@
 //! `--test-config`: opens what a start would open, and says what cannot be.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use crate::account;
 use crate::config::Config;
 use crate::log::{Logins, TransferLog};
+use crate::session;
 use crate::sys::sockets;
 use crate::tls;
 
@@ -22,22 +24,25 @@ pub(crate) fn check(config: &Config) -> Vec<String> {
     for &address in config.listen.addresses.iter().chain(&config.listen.tls_addresses) {
         keep("-a, --bind", can_listen(address));
     }
+    if config.data.passive {
+        keep("--passive-ports", may_listen_at(config.data.passive_ports.0));
+    }
     if let Some(path) = &config.listen.pid_file {
         keep("-p, --pidfile", named(path, is_in_a_directory(path)));
     }
+    if let Some(path) = &config.control_socket {
+        keep("--control-socket", named(path, is_in_a_directory(path)));
+    }
     keep("-L, --xferlog", TransferLog::open(&config.logging, false).map(drop));
     keep("-c, --config-dir", named(&config.config_dir, fs::read_dir(&config.config_dir).map(drop)));
-    for name in ["ftpusers", "ftpchroot"] {
-        let path = config.config_dir.join(name);
-        keep("-c, --config-dir", named(&path, can_read_if_there(&path)));
-    }
-    if let Some(path) = &config.login.user_file {
-        keep("--user-file", named(path, File::open(path).map(drop)));
-    }
     if let Some(policy) = &config.tls {
         keep("--tls", tls::Server::new(policy, &config.greeting.host_name).map(drop));
     }
     // Their errors say themselves what they are about.
+    problems.extend(account::check_files(config));
+    if session::nologin_text(&config.config_dir).is_some() {
+        problems.push("nologin: it is there, and nobody may log in".to_owned());
+    }
     problems.extend(Logins::open(config.logging.wtmp).err().map(|err| err.to_string()));
     problems
 }
@@ -56,16 +61,19 @@ fn can_listen(address: SocketAddr) -> io::Result<()> {
     }
 }
 
+/// Ports below 1024 are root's.
+fn may_listen_at(port: u16) -> io::Result<()> {
+    match sockets::listen(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), 1) {
+        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+            Err(io::Error::new(err.kind(), format!("port {port}: {err}")))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn is_in_a_directory(path: &Path) -> io::Result<()> {
     match path.parent().map(fs::metadata).transpose()? {
         Some(parent) if parent.is_dir() => Ok(()),
         _ => Err(io::ErrorKind::NotADirectory.into()),
-    }
-}
-
-fn can_read_if_there(path: &Path) -> io::Result<()> {
-    match File::open(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
-        _ => Ok(()),
     }
 }

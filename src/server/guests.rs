@@ -39,6 +39,8 @@ struct Doing {
     user: Option<User>,
     /// A verb of ours; the client's own words do not come here.
     verb: &'static str,
+    /// The one that the thread is called after.
+    named: &'static str,
     busy: bool,
     file: Vec<u8>,
     /// Since when bytes move.
@@ -60,6 +62,10 @@ pub(crate) enum Leave {
     Soon,
     Now,
 }
+
+/// What comes before a transfer gives the thread no name: many small files, one after
+/// the other, then cost no system call more.
+const PREPARATIONS: [&str; 8] = ["EPSV", "PASV", "LPSV", "EPRT", "PORT", "LPRT", "TYPE", "REST"];
 
 const STAY: u8 = 0;
 const SOON: u8 = 1;
@@ -94,7 +100,7 @@ impl Guest {
     /// It is on the calling thread now, and nobody yet: it is new, or begins anew.
     pub(crate) fn arrives(&self) {
         let mut doing = self.doing.lock();
-        (doing.user, doing.verb) = (None, "");
+        (doing.user, doing.verb, doing.named) = (None, "", "");
         process::name_thread(&thread_name(&doing, self.host));
     }
 
@@ -107,8 +113,9 @@ impl Guest {
     pub(crate) fn begins(&self, verb: &'static str) {
         let mut doing = self.doing.lock();
         doing.busy = true;
-        if doing.verb != verb {
-            doing.verb = verb;
+        doing.verb = verb;
+        if doing.named != verb && !PREPARATIONS.contains(&verb) {
+            doing.named = verb;
             process::name_thread(&thread_name(&doing, self.host));
         }
         self.touch();

@@ -200,6 +200,17 @@ impl ControlConnection {
 
     /// Takes what has come, without waiting, and answers what Telnet wants answered.
     pub(crate) fn take_input(&mut self) -> io::Result<()> {
+        match self.take_what_came() {
+            // The end of input that a session sees when it must go was not the client's.
+            Err(_) if self.guest.must_leave().is_some() => {
+                self.end_input();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn take_what_came(&mut self) -> io::Result<()> {
         if let Some(tls) = &mut self.tls {
             match tls.pull(&mut Waiting(&self.stream)) {
                 Ok(Pulled::End) => self.end_input(),

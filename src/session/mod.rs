@@ -42,7 +42,9 @@ pub(crate) fn serve(client: Client, shared: &Arc<Shared>) -> Served {
         }
     };
     slot.guest().arrives();
-    let mut session = Session::new(control, slot, Arc::clone(shared));
+    // On the heap: what stays on the stack for as long as the session lasts decides how many pages
+    // of it a client that waits takes.
+    let mut session = Box::new(Session::new(control, slot, Arc::clone(shared)));
     session.protection.implicit = implicit_tls;
     let end = session.run(resumed);
     session.close(end)
@@ -158,6 +160,7 @@ impl Session {
     }
 
     /// The greeting; or what an earlier thread left, and the line that it left to be answered.
+    #[cold]
     fn begin(&mut self, resumed: Option<Box<Resumed>>) -> Result<Option<Vec<u8>>, End> {
         let Some(resumed) = resumed else {
             self.begin_implicit().map_err(End::Hangup)?;
@@ -204,6 +207,7 @@ impl Session {
     }
 
     /// Nothing more comes: says why to whoever is still there.
+    #[cold]
     fn no_line(&mut self, reason: NoLine) -> End {
         let farewell = match reason {
             NoLine::Closed => return End::Closed,
@@ -229,6 +233,7 @@ impl Session {
     }
 
     /// Gives everything back, or hands the connection to a fresh thread.
+    #[cold]
     fn close(mut self, end: End) -> Served {
         match &end {
             End::Hangup(error) => log::debug!("{}: control connection lost: {error}", self.host()),

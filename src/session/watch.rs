@@ -39,14 +39,14 @@ impl<'a> ControlWatch<'a> {
         if !self.control.reader().take_matching(is_abort).is_empty() {
             return Verdict::Abort;
         }
-        // A client that says QUIT and closes its half wants the transfer to end well;
-        // one that just closes is gone (RFC 959 section 4.1.1, QUIT).
         match self.control.guest.must_leave() {
             Some(Leave::Now) => return Verdict::Hangup(io::ErrorKind::ConnectionAborted.into()),
             // The end of input that it saw is not the client's; what is under way may be finished.
             Some(Leave::Soon) => return Verdict::Continue,
             None => (),
         }
+        // A client that says QUIT and closes its half wants the transfer to end well;
+        // one that just closes is gone (RFC 959 section 4.1.1, QUIT).
         if self.control.is_ended() && !self.control.reader().any_line(is_quit) {
             return Verdict::Hangup(io::ErrorKind::UnexpectedEof.into());
         }

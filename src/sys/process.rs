@@ -300,12 +300,13 @@ pub(crate) fn block_signals() -> io::Result<()> {
 /// deep call that is over, such as a login, must not cost memory for as long as the thread waits.
 /// Does nothing where the system does not say where the stack is.
 #[cfg(target_os = "linux")]
+#[inline(never)]
 pub(crate) fn release_stack() {
-    /// Calls this deep go on as they are.
-    const KEPT: usize = 2048;
+    /// Calls this deep go on as they are: the one below is all there is, and this frame is small.
+    const KEPT: usize = 512;
+    let Some(bottom) = stack_bottom() else { return };
     let here = std::hint::black_box(0_u8);
     let top = (&raw const here).addr().saturating_sub(KEPT) & !(rustix::param::page_size() - 1);
-    let Some(bottom) = stack_bottom() else { return };
     let Some(length) = top.checked_sub(bottom) else { return };
     // SAFETY: the range is part of this thread's own stack and below everything that is in use
     // on it; the stack is grown into again with zeroed pages.
@@ -319,6 +320,7 @@ pub(crate) fn release_stack() {}
 
 /// The lowest address of the calling thread's stack.
 #[cfg(target_os = "linux")]
+#[inline(never)]
 fn stack_bottom() -> Option<usize> {
     let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     // SAFETY: the pointer is to room for what the call writes; the thread is the calling one.

@@ -90,6 +90,51 @@ fn the_operator_ends_one_session_and_no_other() {
 }
 
 #[test]
+fn a_protected_session_hears_why_it_must_go_too() {
+    let Some(python) = find("python3") else { return };
+    let server = Server::start(&["--tls=allow", "--tls-self-signed"]);
+    // It says NOOP, and then waits for what the server says of its own accord.
+    let program = "import ftplib, ssl, sys\n\
+        ftp = ftplib.FTP_TLS(context=ssl._create_unverified_context())\n\
+        ftp.connect('127.0.0.1', int(sys.argv[1]))\n\
+        ftp.login('ftp', 'me@example.com')\n\
+        ftp.sendcmd('NOOP')\n\
+        try: ftp.getresp()\n\
+        except ftplib.error_temp as error: print(error)";
+    let mut command = Command::new(python);
+    command.args(["-c", program, &server.address.port().to_string()]).stdout(Stdio::piped());
+    let client = command.spawn().unwrap();
+    let line = line_with(&server, "NOOP");
+    assert!(ask(&server, &["kick", line.split_whitespace().next().unwrap()]).status.success());
+    let output = client.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("421 "), "{output:?}");
+}
+
+#[test]
+fn signals_cost_neither_a_byte_nor_a_client() {
+    let server = Server::start(&[]);
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|number| ((number * 7) >> 3) as u8).collect();
+    let mut busy = server.log_in();
+    let mut data = busy.data();
+    busy.send("STOR pub/a").expect(150);
+    for (number, chunk) in bytes.chunks(50_000).enumerate() {
+        let signals = [Signal::HUP, Signal::USR1, Signal::USR2];
+        server.process.signal(signals[number % signals.len()]);
+        data.write_all(chunk).unwrap();
+        server.log_in().send("QUIT").expect(221);
+    }
+    // The running transfer is finished after the signal that ends the server, too.
+    server.process.signal(Signal::TERM);
+    server.wait_for_log("shutting down");
+    data.write_all(b"the end").unwrap();
+    drop(data);
+    busy.expect(226);
+    busy.expect(421);
+    let stored = fs::read(server.folder.join("pub/a")).unwrap();
+    assert!(stored == [&bytes[..], b"the end"].concat());
+}
+
+#[test]
 fn who_is_not_wanted_any_more_finishes_the_transfer_and_goes() {
     for file in ["ftpusers", "nologin"] {
         let folder = Folder::new();

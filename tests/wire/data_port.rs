@@ -526,3 +526,25 @@ fn the_port_is_closed_after_the_transfer() {
         });
     }
 }
+
+#[test]
+fn nobody_is_left_waiting_at_a_passive_port_that_is_given_back() {
+    let server = Server::start(&[]);
+    server.write("file", "content");
+    let mut client = server.log_in();
+
+    let unused = connect(client.pasv());
+    client.pasv();
+    assert_eq!(client.read_to_end(unused), b"", "the next PASV hangs up on it");
+
+    let address = client.pasv();
+    let (first, second) = (connect(address), connect(address));
+    client.send("RETR file").expect(150);
+    assert_eq!(client.read_to_end(first), b"content");
+    client.expect(226);
+    assert_eq!(client.read_to_end(second), b"");
+
+    let unused = connect(client.pasv());
+    client.send("QUIT").expect(221);
+    assert_eq!(client.read_to_end(unused), b"");
+}

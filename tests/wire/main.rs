@@ -46,6 +46,7 @@ mod check_access;
 mod cli;
 mod logs;
 mod signals;
+mod test_config;
 
 #[cfg(feature = "tls")]
 mod tls;

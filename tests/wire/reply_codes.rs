@@ -56,12 +56,13 @@ fn lprt_has_a_code_of_its_own_for_other_address_families() {
 }
 
 #[test]
-fn abor_without_a_transfer_is_225() {
+fn abor_without_a_transfer_is_226_and_225_when_a_data_port_was_set() {
     let server = Server::start(&[]);
     let mut client = server.log_in();
-    client.send("ABOR").expect(225);
+    client.send("ABOR").expect(226);
     client.pasv();
     client.send("ABOR").expect(225);
+    client.send("ABOR").expect(226);
     client.refused("LIST none", &[450, 550]);
 }
 

@@ -395,8 +395,11 @@ impl Session {
     /// ABOR between transfers: the one it was meant for is over.
     pub(in crate::session) fn abor(&mut self) -> Result<Reply, Stop> {
         self.leftover.restart_at = 0;
-        self.parameters.data_port = DataPort::Unset;
-        Ok(Reply::new(ReplyCode::NoTransfer, "ABOR command successful; no transfer was in progress."))
+        Ok(match mem::take(&mut self.parameters.data_port) {
+            // RFC 959 section 4.1.3; aioftp's client takes nothing else.
+            DataPort::Unset => Reply::new(ReplyCode::ClosingDataConnection, "No transfer is in progress."),
+            _ => Reply::new(ReplyCode::NoTransfer, "ABOR command successful; no transfer was in progress."),
+        })
     }
 
     /// 150 in the words that clients read the size from.
