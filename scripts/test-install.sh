@@ -8,7 +8,9 @@ cd "$(dirname "$0")/.."
 
 binary=${1:-${CARGO_TARGET_DIR:-target}/release/ferryd}
 work=$(mktemp -d "${TMPDIR:-/tmp}/ferryd-install.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+installed=
+# What was installed here goes again, whatever went wrong.
+trap 'rm -rf "$work"; [ -z "$installed" ] || dpkg --purge ferryd' EXIT
 root=$work/root
 
 fail() { echo "test-install: $*" >&2; exit 1; }
@@ -111,12 +113,15 @@ if [ "$(id -u)" -eq 0 ] && has dpkg-deb; then
     package=$(scripts/build-deb --binary="$binary" "$work/deb")
     dpkg-deb --info "$package" | grep -q 'Package: ferryd'
     if command -v lintian >/dev/null; then lintian --tag-display-limit 0 "$package" || true; fi
-    dpkg --install "$package"
+    installed=yes
+    # A file that an earlier run left behind is no reason to ask.
+    dpkg --force-confnew --install "$package" </dev/null
     /usr/sbin/ferryd --version
     /usr/sbin/ferryd --test-config -D || true # It may miss an account or a port here.
     id ferryd >/dev/null || fail "there is no account"
     dpkg --verify ferryd
     dpkg --purge ferryd
+    installed=
     for left in /usr/sbin/ferryd /lib/systemd/system/ferryd.service /etc/logrotate.d/ferryd \
         /usr/share/man/man8/ferryd.8.gz; do
         [ ! -e "$left" ] || fail "left behind: $left"
