@@ -355,3 +355,16 @@ fn hidden_ids_are_nowhere_in_the_facts() {
     let line = &client.list("file")[0];
     assert_eq!((line.owner.as_str(), line.group.as_str()), ("ftp", "ftp"));
 }
+
+#[test]
+fn mfmt_names_the_time_that_the_file_system_keeps() {
+    let server = Server::start(&[]);
+    server.write("file", "x");
+    let mut client = server.log_in();
+    for time in ["20010909014640", "18000101000000", "99991231235959"] {
+        let said = client.send(format!("MFMT {time} file")).expect(213).text();
+        let kept = client.send("MDTM file").expect(213).text();
+        let kept = kept.trim().trim_start_matches("213").trim();
+        assert!(said.contains(&format!("Modify={kept};")), "{said} is not {kept}");
+    }
+}

@@ -123,10 +123,12 @@ impl Session {
         }
     }
 
-    /// draft-somers-ftp-mfxx section 3.1: the reply names the time that was set.
+    /// draft-somers-ftp-mfxx section 3.1: the reply names the time that was set. File systems
+    /// have bounds of their own, and keep the nearest time within them.
     pub(in crate::session) fn mfmt(&mut self, time: TimeVal, path: &[u8]) -> Result<Reply, Stop> {
-        let modified = moment(time)?;
-        self.set_times(None, modified, path)?;
+        let asked = moment(time)?;
+        let target = self.set_times(None, asked, path)?;
+        let modified = self.logged_in()?.vfs.stat(&target).map_or(asked, |stat| stat.modified);
         Ok(Reply::new(ReplyCode::FileStatus, [b"Modify=", &timestamp(modified)[..], b"; ", path].concat()))
     }
 
@@ -142,10 +144,11 @@ impl Session {
     }
 
     /// Both in Unix seconds.
-    fn set_times(&mut self, accessed: Option<i64>, modified: i64, path: &[u8]) -> Result<(), Stop> {
+    fn set_times(&mut self, accessed: Option<i64>, modified: i64, path: &[u8]) -> Result<VirtualPath, Stop> {
         let login = self.logged_in()?;
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
-        login.vfs.set_times(&target, accessed, Some(modified)).map_err(|error| io_refusal(path, &error))
+        login.vfs.set_times(&target, accessed, Some(modified)).map_err(|error| io_refusal(path, &error))?;
+        Ok(target)
     }
 
     pub(in crate::session) fn chmod(&mut self, change: &ModeChange, path: &[u8]) -> Result<Reply, Stop> {
