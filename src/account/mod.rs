@@ -433,32 +433,35 @@ impl Authenticator {
         home: &Path,
         trail: &mut Trail,
     ) -> Result<(Option<Jail>, UserOptions), Refusal> {
-        match self.login.chroot {
+        let path = self.config_dir.join("ftpchroot");
+        let file = AdminFile::read(&path).map_err(Refusal::unavailable)?;
+        let found = jail_of(&file, subject, home).map_err(Refusal::unavailable)?;
+        trail.say(|| match &found {
+            Some((line, ..)) if self.login.chroot == Chroot::File => {
+                format!("{}: keeps this account in a directory", file.rule(*line))
+            }
+            Some((line, ..)) => format!("{}: only its options count (--chroot)", file.rule(*line)),
+            None => file.silence(),
+        });
+        let (listed, options) = match found {
+            Some((_, jail, options)) => (Some(jail), options),
+            None => Default::default(),
+        };
+        // Whoever is kept where, what a line says besides is meant.
+        let jail = match self.login.chroot {
+            Chroot::File => listed,
             Chroot::None => {
                 trail.say(|| "nobody is kept in a directory (--chroot=none)".to_owned());
-                Ok(Default::default())
+                None
             }
             Chroot::All => {
                 trail.say(|| "everybody is kept in the home directory (--chroot=all)".to_owned());
                 let jail =
                     Jail::in_dir(home).ok_or_else(|| Refusal::denied("no home directory to be kept in"));
-                Ok((Some(jail?), UserOptions::default()))
+                Some(jail?)
             }
-            Chroot::File => {
-                let path = self.config_dir.join("ftpchroot");
-                let file = AdminFile::read(&path).map_err(Refusal::unavailable)?;
-                match jail_of(&file, subject, home).map_err(Refusal::unavailable)? {
-                    Some((line, jail, options)) => {
-                        trail.say(|| format!("{}: keeps this account in a directory", file.rule(line)));
-                        Ok((Some(jail), options))
-                    }
-                    None => {
-                        trail.say(|| file.silence());
-                        Ok(Default::default())
-                    }
-                }
-            }
-        }
+        };
+        Ok((jail, options))
     }
 
     fn ftpusers(&self) -> PathBuf {

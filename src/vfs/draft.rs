@@ -47,11 +47,7 @@ impl Vfs {
         if let Some(fd) = files::nameless(dir.as_fd(), mode_bits(mode))? {
             return Ok((Draft { dir, name: None }, OpenFile { file: File::from(fd), size: 0 }));
         }
-        let (name, fd) = in_place_of_names(|name| {
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OPEN_FLAGS;
-            Ok(rustix::fs::openat(&dir, name, flags, mode_bits(mode))?)
-        })?;
-        Ok((Draft { dir, name: Some(name) }, OpenFile { file: File::from(fd), size: 0 }))
+        Ok(named_draft(dir, mode)?)
     }
 
     /// Gives a draft its name: that of `path`, and with `replace` in place of what has it now;
@@ -105,6 +101,15 @@ impl Vfs {
     }
 }
 
+/// A draft for file systems that have no files without a name.
+fn named_draft(dir: OwnedFd, mode: u32) -> io::Result<(Draft, OpenFile)> {
+    let (name, fd) = in_place_of_names(|name| {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OPEN_FLAGS;
+        Ok(rustix::fs::openat(&dir, name, flags, mode_bits(mode))?)
+    })?;
+    Ok((Draft { dir, name: Some(name) }, OpenFile { file: File::from(fd), size: 0 }))
+}
+
 /// Tries names for a draft until `make` finds one that is free.
 fn in_place_of_names<T>(mut make: impl FnMut(&CString) -> io::Result<T>) -> io::Result<(CString, T)> {
     const TRIES: usize = 100;
@@ -119,4 +124,51 @@ fn in_place_of_names<T>(mut make: impl FnMut(&CString) -> io::Result<T>) -> io::
         }
     }
     Err(Errno::EXIST.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::*;
+    use crate::proto::listing::Letters;
+    use crate::sys::root::Root;
+    use crate::sys::root::tests::Scratch;
+    use crate::vfs::Viewer;
+
+    #[test]
+    fn a_draft_is_published_once_or_leaves_nothing() {
+        let scratch = Scratch::new();
+        let uid = rustix::process::geteuid().as_raw();
+        let viewer = Viewer { uid, denied: Letters::default(), hide_ids: false };
+        let vfs = Vfs::new(Root::open(&scratch.0).unwrap(), viewer);
+        let path = VirtualPath::root().join(b"f").unwrap();
+        let names = || fs::read_dir(&scratch.0).unwrap().count();
+        let before = names();
+        for named in [true, false] {
+            let draft = |text: &str| {
+                let (draft, mut open) = match named {
+                    true => named_draft(vfs.root.parent(path.relative()).unwrap().0, 0o640).unwrap(),
+                    false => vfs.draft(&path, 0o640).unwrap(),
+                };
+                open.file.write_all(text.as_bytes()).unwrap();
+                (draft, open.file)
+            };
+            let content = || fs::read_to_string(scratch.0.join("f")).unwrap();
+            drop(draft("dropped"));
+            assert_eq!(names(), before);
+            let (mut first, file) = draft("first");
+            vfs.publish(&mut first, &file, &path, false).unwrap();
+            assert_eq!((content().as_str(), names()), ("first", before + 1));
+            let (mut second, file) = draft("second");
+            let refused = vfs.publish(&mut second, &file, &path, false).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(content(), "first");
+            vfs.publish(&mut second, &file, &path, true).unwrap();
+            drop((first, second));
+            assert_eq!((content().as_str(), names()), ("second", before + 1));
+            fs::remove_file(scratch.0.join("f")).unwrap();
+        }
+    }
 }

@@ -182,3 +182,16 @@ fn ftphosts_may_keep_an_account_to_some_addresses() {
     assert_eq!(check(&ground, "ferrytest1@192.0.2.7", &[]).code, Some(0));
     assert_eq!(check(&ground, "ferrytest1@::1", &[]).code, Some(1));
 }
+
+#[test]
+fn options_count_wherever_the_account_is_kept() {
+    let Some(ground) = Ground::new() else { return };
+    ground.configure("ftpchroot", "ferrytest1 /srv ro\n");
+    for chroot in ["--chroot=all", "--chroot=none", "--chroot=file"] {
+        let server = ground.start(&[chroot]);
+        log_in(&server, ONE).send("MKD never").expect(550);
+        assert!(check(&ground, ONE.name, &["-d", chroot]).stdout.contains("change anything"), "{chroot}");
+    }
+    let server = ground.start(&["--chroot=all"]);
+    log_in(&server, ONE).send("CWD /srv").expect(550);
+}
