@@ -282,7 +282,6 @@ impl Server {
             if let Some(tls) = &self.shared.tls {
                 tls.reload();
             }
-            self.shared.reload_hosts();
             self.check_guests();
             self.notifier.ready(&self.status());
         }
@@ -300,10 +299,12 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         let spawned = thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let _ = crate::sys::process::block_signals();
+            // Names are looked up, which may take a while.
+            shared.reload_hosts();
             reload::check_guests(&shared);
         });
         if let Err(err) = spawned {
-            log::error!("the sessions are not checked: {err}");
+            log::error!("neither virtual hosts nor sessions are looked at anew: {err}");
         }
     }
 
