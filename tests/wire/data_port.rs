@@ -548,3 +548,18 @@ fn nobody_is_left_waiting_at_a_passive_port_that_is_given_back() {
     client.send("QUIT").expect(221);
     assert_eq!(client.read_to_end(unused), b"");
 }
+
+#[test]
+fn eprt_without_an_address_means_the_client_itself() {
+    let Some(server) = Server::start_v6(&[]) else { return };
+    server.write("file", "content");
+    let mut client = server.log_in();
+    // What lftp sends in active mode to a server on ::1.
+    let listener = client.active(Via::Eprt);
+    client.send(format!("EPRT |2|::|{}|", listener.local_addr().unwrap().port())).expect(200);
+    client.send("RETR file");
+    let data = accept(&listener);
+    client.expect(150);
+    assert_eq!(client.read_to_end(data), b"content");
+    client.expect(226);
+}

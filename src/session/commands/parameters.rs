@@ -1,6 +1,6 @@
 //! PORT PASV EPRT EPSV LPRT LPSV TYPE STRU MODE: RFC 959 section 4.1.2, RFC 1639, RFC 2428.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::dtp::{DataPort, PortLease};
 use crate::proto::argument::ExtendedPassive;
@@ -20,12 +20,21 @@ impl Session {
         if peer.is_ipv4() != named.is_ipv4() {
             return Err(protocol_refusal(verb, &[if peer.is_ipv4() { 1 } else { 2 }]));
         }
+        // lftp names `::` where it listens on the loopback interface; it can only mean itself.
+        let named = if named == Ipv6Addr::UNSPECIFIED { peer } else { named };
         if !self.shared.config.data.foreign && (peer != named || address.port() < FIRST_UNPRIVILEGED) {
             log::warn!("{peer}: refused {verb} to {address}");
             return Err(refused(ReplyCode::SyntaxError, format!("Illegal {verb} address or port rejected.")));
         }
         if address.port() == 0 {
             return Err(refused(ReplyCode::ArgumentError, "Port 0 cannot be connected to."));
+        }
+        let mut address = SocketAddr::new(named, address.port());
+        if let (SocketAddr::V6(address), SocketAddr::V6(peer)) = (&mut address, self.control.peer)
+            && address.ip() == peer.ip()
+        {
+            // A link-local address means nothing without the interface it is on.
+            address.set_scope_id(peer.scope_id());
         }
         self.parameters.data_port = DataPort::Active(address);
         Ok(Reply::new(ReplyCode::CommandOkay, format!("{verb} command successful.")))
