@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::Vfs;
 use super::glob::Pattern;
 use crate::proto::path::VirtualPath;
-use crate::sys::files::SEARCH;
+use crate::sys::files::{Kind, SEARCH};
 
 /// Links on the way through one path; the kernel's own limit.
 const MAX_LINKS: u32 = 40;
@@ -26,6 +26,13 @@ const MAX_LINKS: u32 = 40;
 pub(crate) struct Filter {
     hidden: Vec<Rule>,
     denied: Vec<Rule>,
+}
+
+/// A directory that a listing looks into.
+pub(super) struct Window {
+    dir: VirtualPath,
+    /// Where it is, if links led there.
+    real: Option<VirtualPath>,
 }
 
 /// One pattern.
@@ -91,13 +98,31 @@ impl Vfs {
         if self.is_denied(path) { Err(Errno::ACCESS.into()) } else { Ok(()) }
     }
 
-    /// Whether a listing shows the file `name` of the directory `dir`.
-    pub(super) fn shows(&self, dir: &VirtualPath, name: &[u8]) -> bool {
+    /// The directory `dir`, ready for its names to be asked about.
+    pub(super) fn window(&self, dir: VirtualPath) -> Window {
+        let real = match self.filter.denied.is_empty() {
+            true => None,
+            false => self.resolved(&dir).ok().filter(|real| *real != dir),
+        };
+        Window { dir, real }
+    }
+
+    /// Whether a listing shows the file `name` in a directory.
+    pub(super) fn shows(&self, window: &Window, name: &[u8], kind: Kind) -> bool {
         if self.filter.shows_all() || matches!(name, b"." | b"..") {
             return true;
         }
-        let Ok(path) = dir.join(name) else { return true };
-        !self.filter.hidden.iter().any(|rule| rule.matches(&path)) && !self.is_denied(&path)
+        let Ok(path) = window.dir.join(name) else { return true };
+        if self.filter.hidden.iter().any(|rule| rule.matches(&path)) {
+            return false;
+        }
+        // Of a link it counts where it leads; all other names have been resolved with their directory.
+        if matches!(kind, Kind::Symlink | Kind::Unknown) {
+            return !self.is_denied(&path);
+        }
+        let real = window.real.as_ref().and_then(|dir| dir.join(name).ok());
+        let is_denied = |path: &VirtualPath| self.filter.denied.iter().any(|rule| rule.matches(path));
+        !is_denied(&path) && !real.is_some_and(|path| is_denied(&path))
     }
 
     /// The path without the links in it: the last name is no link, unless it leads nowhere.

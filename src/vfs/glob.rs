@@ -84,13 +84,14 @@ impl Search<'_> {
             }
             // What is no directory, or not for this user, has no matches in it.
             let Ok(dir) = self.vfs.open_dir(place.path.relative(), OFlags::empty()) else { continue };
+            let window = self.vfs.window(place.path.clone());
             let (vfs, names, limit) = (self.vfs, &mut self.names, self.limit);
             let read = files::read_dir(dir.as_fd(), &mut self.buffer, |name, kind| {
                 *names += 1;
                 let is_way = matches!(kind, Kind::Directory | Kind::Symlink | Kind::Unknown);
                 if (is_way || !more)
                     && pattern.matches(name.to_bytes())
-                    && vfs.shows(&place.path, name.to_bytes())
+                    && vfs.shows(&window, name.to_bytes(), kind)
                 {
                     found.extend(place.join(name.to_bytes()));
                 }

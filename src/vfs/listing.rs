@@ -442,10 +442,10 @@ impl<E> Writer<'_, '_, E> {
         };
         let dots = if self.options.dots { &[c".", c".."][..] } else { &[] };
         if dots.iter().all(|name| take(name, Kind::Directory).is_continue()) {
-            let place = dir.virtual_path();
+            let window = self.vfs.window(dir.virtual_path());
             // Broken off or not, what has been read is listed.
             _ = files::read_dir(dir.fd, &mut buffer, |name, kind| {
-                if self.vfs.shows(&place, name.to_bytes()) {
+                if self.vfs.shows(&window, name.to_bytes(), kind) {
                     take(name, kind)
                 } else {
                     ControlFlow::Continue(())
@@ -477,10 +477,10 @@ impl<E> Writer<'_, '_, E> {
             path.push(b'/');
         }
         let dir_len = path.len();
-        let shown_in = dir.virtual_path();
+        let window = self.vfs.window(dir.virtual_path());
         let mut buffer = std::mem::take(&mut self.buffer);
-        let read = files::read_dir(dir.fd, &mut buffer, |name, _| {
-            if !self.vfs.shows(&shown_in, name.to_bytes()) {
+        let read = files::read_dir(dir.fd, &mut buffer, |name, kind| {
+            if !self.vfs.shows(&window, name.to_bytes(), kind) {
                 return ControlFlow::Continue(());
             }
             let Ok(stat) = files::stat_at(dir.fd, name) else { return ControlFlow::Continue(()) };

@@ -142,3 +142,24 @@ fn a_command_that_is_denied_is_denied_during_a_transfer() {
     client.expect(226);
     client.expect(502);
 }
+
+#[test]
+fn what_a_link_leads_to_is_denied_in_listings_too() {
+    let server = Server::start(&["--deny-files", "/pub/in/secret", "--deny-files", "*.key"]);
+    server.mkdir("pub");
+    server.mkdir("pub/in");
+    server.write("pub/in/secret", "x");
+    server.write("pub/in/open", "x");
+    server.write("pub/in/a.key", "x");
+    server.symlink("pub/in", "way");
+    server.symlink("/pub/in/secret", "straight");
+    server.symlink("nowhere.key", "dangling");
+    let mut client = server.log_in();
+    assert_eq!(client.names("way"), ["way/open"]);
+    assert_eq!(client.names("way/*"), ["way/open"]);
+    client.send("CWD way").expect(250);
+    assert_eq!(client.names(""), ["open"]);
+    assert_eq!(client.list("").len(), 1);
+    assert_eq!(client.mlsd("").iter().filter(|facts| facts.get("type") == "file").count(), 1);
+    assert_eq!(client.names("/"), ["/pub", "/way"]);
+}
