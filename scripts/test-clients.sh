@@ -14,7 +14,7 @@ server=
 cleanup() {
     if [ -n "$server" ]; then kill -KILL "$server" 2>/dev/null || true; fi
     for account in $account1 $account2; do
-        rm -rf "$(home "$account")/clients-test"
+        rm -rf "$(home "$account")/clients-test" "$(home "$account")/tls-test"
     done
     rm -rf "$work"
 }
@@ -92,9 +92,11 @@ addresses=(-a 127.0.0.1)
 # The loopback address of IPv6, as the kernel prints it.
 if grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then addresses+=(-a ::1); fi
 
-start() { # PORT
-    "$ferryd" -F -P "$1" "${addresses[@]}" -c "$work/etc" -u 027 -W -l -l -L "$work/xferlog" -m --max-clients 100 \
-        --anonymous-root "$work/anonymous" --anonymous-user nobody >"$work/stdout" 2>"$work/log" &
+start() { # PORT OPTIONS...
+    local candidate=$1
+    shift
+    "$ferryd" -F -P "$candidate" "${addresses[@]}" -c "$work/etc" -u 027 -W -l -l -L "$work/xferlog" -m --max-clients 100 \
+        --anonymous-root "$work/anonymous" --anonymous-user nobody "$@" >"$work/stdout" 2>"$work/log" &
     server=$!
     for _ in $(seq 200); do
         [ "$(grep -c 'listening on' "$work/stdout")" -lt $((${#addresses[@]} / 2)) ] || return 0
@@ -332,6 +334,122 @@ code=0
 wait "$server" || code=$?
 server=
 check "its exit code is zero" test $code = 0
+
+# --- The same under TLS, which accounts need now.
+
+make_certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/key.pem" -out "$work/certificate.pem" -days 2 \
+        -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1
+    chmod 600 "$work/key.pem"
+}
+check "openssl makes a certificate" make_certificate
+tls_port=$((port + 100))
+start "$port" --tls=require --tls-port="$tls_port" --tls-cert="$work/certificate.pem" --tls-key="$work/key.pem"
+
+lftp_tls() { # URL COMMANDS
+    local url=$1
+    shift
+    lftp -u "$account1,$account1-Secret" "$url" -e "
+        set net:max-retries 2; set net:timeout 30; set net:reconnect-interval-base 1
+        set ftp:ssl-force yes; set ftp:ssl-protect-data yes; set ssl:ca-file $work/certificate.pem
+        set cmd:fail-exit yes; set ftp:use-mlsd yes; set ftp:list-options -a; $*; exit"
+}
+for url in "ftp://localhost:$port" "ftps://localhost:$tls_port"; do
+    for passive in yes no; do
+        rm -rf "$work/got/tls" "$(home $account1)/tls-test"
+        check "lftp mirrors -R to ${url%%:*} with TLS, passive: $passive" lftp_tls "$url" \
+            "set ftp:passive-mode $passive; mirror -R --no-perms --parallel=2 $work/tree tls-test"
+        check "what it stored is byte-identical" same_files "$work/tree" "$(home $account1)/tls-test"
+        check "lftp mirrors from ${url%%:*} with TLS, passive: $passive" lftp_tls "$url" \
+            "set ftp:passive-mode $passive; mirror --no-perms --parallel=2 tls-test $work/got/tls"
+        check "what it got is byte-identical" same_files "$work/tree" "$work/got/tls"
+    done
+done
+
+me=(--user "$account1:$account1-Secret" --cacert "$work/certificate.pem" --ssl-reqd)
+for version in 1.2 1.3; do
+    for url in "ftp://localhost:$port" "ftps://localhost:$tls_port"; do
+        only=("--tlsv$version" --tls-max "$version")
+        check "curl downloads from ${url%%:*} under TLS $version" fetch_to big "${only[@]}" "$url/tls-test/big"
+        curl_stores() { fetch "${only[@]}" -T "$work/tree/big" "$url/tls-test/from-curl" && cmp "$work/tree/big" "$(home $account1)/tls-test/from-curl"; }
+        check "curl uploads to ${url%%:*} under TLS $version" curl_stores
+        curl_resumes() {
+            head -c 1234567 "$work/tree/big" >"$work/got/part"
+            fetch "${only[@]}" -C - -o "$work/got/part" "$url/tls-test/big" && cmp "$work/got/part" "$work/tree/big" &&
+                truncate -s 2345678 "$(home $account1)/tls-test/from-curl" &&
+                fetch "${only[@]}" -C - -T "$work/tree/big" "$url/tls-test/from-curl" &&
+                cmp "$work/tree/big" "$(home $account1)/tls-test/from-curl"
+        }
+        check "curl resumes both at ${url%%:*} under TLS $version" curl_resumes
+        check "curl lists a folder of ${url%%:*} under TLS $version" bash -c "
+            curl -sS --max-time 60 ${me[*]} ${only[*]} $url/tls-test/ | grep -q ' big\$'"
+    done
+done
+me=(--user "$account1:$account1-Secret")
+refused_in_the_clear() { local code=0; fetch -o /dev/null "ftp://localhost:$port/tls-test/big" || code=$?; [ "$code" = 67 ]; }
+check "curl is denied the login without TLS" refused_in_the_clear
+
+python_tls() {
+    python3 - "$work" "$port" "$account1" <<'PYTHON'
+import ftplib, io, os, ssl, sys
+work, port, account = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+big = open(os.path.join(work, 'tree', 'big'), 'rb').read()
+
+class FTP(ftplib.FTP_TLS):
+    "As ftplib's, which by itself begins a session anew for each data connection."
+    resume = True
+    def ntransfercmd(self, cmd, rest=None):
+        data, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        session = self.sock.session if self.resume else None
+        return self.context.wrap_socket(data, server_hostname=self.host, session=session), size
+
+for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+    for passive in (True, False):
+        context = ssl.create_default_context(cafile=os.path.join(work, 'certificate.pem'))
+        context.minimum_version = context.maximum_version = version
+        ftp = FTP(context=context, timeout=30, encoding='utf-8')
+        ftp.connect('localhost', port)
+        ftp.login(account, account + '-Secret')
+        ftp.prot_p()
+        ftp.set_pasv(passive)
+        ftp.cwd('tls-test')
+        for count in (0, 1, 100_000, len(big)):
+            ftp.storbinary('STOR python', io.BytesIO(big[:count]))
+            out = io.BytesIO()
+            ftp.retrbinary('RETR python', out.write)
+            assert out.getvalue() == big[:count], count
+        assert 'big' in ftp.nlst()
+        ftp.resume = False
+        try:
+            ftp.nlst()
+        except (ftplib.error_perm, ssl.SSLError, OSError) as error:
+            print('without the session:', error)
+            if not isinstance(error, ftplib.error_perm):
+                try:
+                    ftp.voidresp()
+                    raise AssertionError('no refusal')
+                except ftplib.error_perm as error:
+                    assert str(error).startswith('522'), error
+        else:
+            raise AssertionError('a data connection of another session')
+        ftp.resume = True
+        ftp.delete('python')
+        ftp.quit()
+PYTHON
+}
+check "Python's FTP_TLS does its work, and is refused without the session" python_tls
+
+s_client() { openssl s_client -connect "localhost:$tls_port" -CAfile "$work/certificate.pem" -verify_return_error "$@" </dev/null; }
+check "openssl finds the certificate valid" s_client
+check "openssl finds it valid after AUTH TLS" s_client -connect "localhost:$port" -starttls ftp
+for old in -tls1 -tls1_1; do
+    check "openssl does not get TLS ${old#-} " bash -c "! openssl s_client -connect localhost:$tls_port $old -cipher ALL:@SECLEVEL=0 </dev/null"
+done
+check "the server logged no panic under TLS" bash -c "! grep -i panic '$work/log'"
+kill -TERM "$server"
+check "the server ends when it is told to, under TLS too" ended
+wait "$server" || true
+server=
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
