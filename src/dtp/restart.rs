@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 
-use crate::proto::codec::{ConvertedOffset, Sought, ascii_size};
+use crate::proto::codec::{AsciiEncoder, ConvertedOffset, Sought};
 use crate::sys::sockets;
 
 const CHUNK: usize = 128 << 10;
@@ -12,9 +12,9 @@ const CHUNK: usize = 128 << 10;
 /// How many bytes `file` has when it is sent in TYPE A. Reads all of it: the
 /// caller decides which files are too long for that.
 pub(crate) fn ascii_file_size(file: &File) -> io::Result<u64> {
-    let mut size = 0;
+    let (mut encoder, mut size) = (AsciiEncoder::default(), 0);
     scan(file, |chunk| {
-        size += ascii_size(chunk);
+        size += encoder.size(chunk);
         true
     })?;
     Ok(size)
@@ -24,12 +24,13 @@ pub(crate) fn ascii_file_size(file: &File) -> io::Result<u64> {
 /// beyond the end, or between the CR and the LF of a line end.
 pub(crate) fn ascii_file_offset(file: &File, converted: u64) -> io::Result<Option<u64>> {
     let mut seek = ConvertedOffset::new(converted);
-    let mut sought = seek.feed(&[]);
+    let mut sought = Sought::Further;
+    scan(file, |chunk| {
+        sought = seek.feed(chunk);
+        sought == Sought::Further
+    })?;
     if sought == Sought::Further {
-        scan(file, |chunk| {
-            sought = seek.feed(chunk);
-            sought == Sought::Further
-        })?;
+        sought = seek.finish();
     }
     Ok(match sought {
         Sought::Found(offset) => Some(offset),

@@ -1,4 +1,5 @@
-//! TYPE A: lines end with CRLF on the wire and with LF in the file, and nothing else changes.
+//! TYPE A: lines end with CRLF on the wire and with LF in the file, and nothing else changes
+//! but that a file's own CRLF is one already.
 
 use std::io::Write;
 
@@ -22,8 +23,9 @@ fn lines_are_converted_on_their_way_out() {
         ("\n\n\n", "\r\n\r\n\r\n"),
         ("no end", "no end"),
         ("a\nb", "a\r\nb"),
-        // A CR in a file is no line end of this system.
-        ("a\r\nb\r", "a\r\r\nb\r"),
+        // A line end of another system's is one already.
+        ("a\r\nb\r", "a\r\nb\r"),
+        ("a\r\r\n\nb", "a\r\r\n\r\nb"),
     ] {
         server.write("text", file);
         assert_eq!(client.retr("text"), wire.as_bytes(), "{file:?}");
@@ -68,14 +70,26 @@ fn a_line_end_cut_in_two_is_still_one() {
 fn long_texts_survive_both_ways() {
     // CR and LF in every combination, at every place of every buffer.
     let text: Vec<u8> = noise(3_000_000).iter().map(|byte| b"\r\n\n\rab"[usize::from(byte % 6)]).collect();
-    let wire: Vec<u8> =
-        text.iter().flat_map(|&b| if b == b'\n' { vec![b'\r', b'\n'] } else { vec![b] }).collect();
+    let (mut wire, mut back) = (Vec::new(), Vec::new());
+    for &byte in &text {
+        if byte == b'\n' && wire.last() != Some(&b'\r') {
+            wire.push(b'\r');
+        }
+        wire.push(byte);
+    }
+    for &byte in &wire {
+        // Each LF of the wire has its CR.
+        if byte == b'\n' {
+            back.pop();
+        }
+        back.push(byte);
+    }
     let server = Server::start(&[]);
     server.write("text", &text);
     let mut client = server.log_in();
     assert!(client.retr("text") == wire, "RETR");
     client.stor("back", &wire);
-    assert!(server.read("back") == text, "STOR");
+    assert!(server.read("back") == back, "STOR");
 }
 
 #[test]

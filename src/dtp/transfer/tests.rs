@@ -1,6 +1,7 @@
 use super::super::tests::{Control, connection};
 use super::*;
 use crate::dtp::flow::{Progress, Verdict};
+use crate::proto::params::RepresentationType;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -124,7 +125,9 @@ fn a_file_is_sent_to_where_it_ends_by_then() {
     for size in [0, 10, 1 << 19, 4 << 20] {
         let source = Source { size, ..file.source(0) };
         assert!(retr(&source, Outbound::Identity, &LIMITS).0 == content, "grown from or shrunk to {size}");
-        assert!(retr(&source, Outbound::Ascii, &LIMITS).0 == network_lines(&content));
+        assert!(
+            retr(&source, Outbound::new(RepresentationType::default()), &LIMITS).0 == network_lines(&content)
+        );
     }
 }
 
@@ -145,7 +148,8 @@ fn what_sendfile_refuses_is_read_and_written() {
 fn text_arrives_with_network_line_ends() {
     for size in [0, 1, 5000, CONVERT_PIECE, 3 << 20] {
         let content = numbers(size);
-        let (got, moved) = retr(&TestFile::new(&content).source(0), Outbound::Ascii, &LIMITS);
+        let (got, moved) =
+            retr(&TestFile::new(&content).source(0), Outbound::new(RepresentationType::default()), &LIMITS);
         assert!(got == network_lines(&content), "{size}");
         assert_eq!(moved, size as u64);
     }
@@ -183,7 +187,7 @@ fn appending_works_where_splice_does_not() {
 #[test]
 fn text_is_stored_with_the_line_ends_of_files() {
     let content = numbers(2 << 20);
-    let inbound = || Inbound::new(crate::proto::params::RepresentationType::default());
+    let inbound = || Inbound::new(RepresentationType::default());
     let file = TestFile::new(b"");
     let moved = stor(&file.target(0), &network_lines(&content), inbound(), &LIMITS).unwrap();
     assert_eq!(moved, content.len() as u64);
@@ -233,7 +237,7 @@ fn a_file_that_cannot_be_read_or_written_is_told_apart() {
     let write_only = OpenOptions::new().write(true).open(&file.path).unwrap();
     let ((mut data, _client), (mut watch, _user)) = (connection(), Control::new());
     let source = Source { file: &write_only, offset: 0, size: 1000 };
-    for codec in [Outbound::Identity, Outbound::Ascii] {
+    for codec in [Outbound::Identity, Outbound::new(RepresentationType::default())] {
         let failure = send(&mut data, &source, codec, &LIMITS, &mut watch).unwrap_err();
         assert!(matches!(failure.error, TransferError::FileRead(_)), "{failure:?}");
     }
@@ -246,7 +250,7 @@ fn a_file_that_cannot_be_read_or_written_is_told_apart() {
 #[test]
 fn a_client_that_goes_away_loses_the_data_connection_alone() {
     let file = TestFile::new(&vec![b'x'; 20 << 20]);
-    for codec in [Outbound::Identity, Outbound::Ascii] {
+    for codec in [Outbound::Identity, Outbound::new(RepresentationType::default())] {
         let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
         drop(client);
         let failure = send(&mut data, &file.source(0), codec, &LIMITS, &mut watch).unwrap_err();
@@ -280,7 +284,7 @@ fn a_transfer_in_which_nothing_moves_is_ended() {
     let limits = TransferLimits { timeout: Duration::from_millis(20), ..LIMITS };
     let file = TestFile::new(&vec![b'x'; 30 << 20]);
     let ((mut data, _client), (mut watch, _user)) = (connection(), Control::new());
-    for codec in [Outbound::Identity, Outbound::Ascii] {
+    for codec in [Outbound::Identity, Outbound::new(RepresentationType::default())] {
         let failure = send(&mut data, &file.source(0), codec, &limits, &mut watch).unwrap_err();
         assert!(matches!(failure.error, TransferError::TimedOut), "{failure:?}");
     }
@@ -351,8 +355,8 @@ fn a_rate_limit_changes_no_byte() {
     let limits = TransferLimits { rate: Some(20 << 20), ..LIMITS };
     let content = numbers(2 << 20);
     let file = TestFile::new(&content);
-    for codec in [Outbound::Identity, Outbound::Ascii] {
-        let expected = if codec == Outbound::Ascii { network_lines(&content) } else { content.clone() };
+    for codec in [Outbound::Identity, Outbound::new(RepresentationType::default())] {
+        let expected = if codec != Outbound::Identity { network_lines(&content) } else { content.clone() };
         assert!(retr(&file.source(0), codec, &limits).0 == expected);
     }
     let file = TestFile::new(b"");

@@ -1,31 +1,52 @@
 //! TYPE A: lines end with LF in a file and with CR LF on the data connection.
 //!
-//! Going out, every LF becomes CR LF, as in the BSD ftpd, also one that follows
-//! a CR. (vsftpd and proftpd leave a CR LF of the file alone.) So what a client
-//! gets and puts back is the same file again whatever its bytes, and sizes and
-//! restart offsets depend on the number of LFs alone. Coming in, CR LF becomes
-//! LF; a CR before anything else stays, and so does one that ends the stream.
-//! RFC 959 section 3.1.1.1.
+//! Going out, an LF becomes CR LF, unless a CR stands before it: a text that was made on
+//! Windows and stored in TYPE I has its line ends already, and everybody but the BSD ftpd
+//! leaves them alone. Coming in, CR LF becomes LF; a CR before anything else stays, and so
+//! does one that ends the stream. RFC 959 section 3.1.1.1.
 
 use memchr::{memchr, memchr_iter};
 
-/// Appends `chunk` to `out` with its line ends as the network has them. Needs no
-/// memory of what came before.
-pub(crate) fn encode_ascii(chunk: &[u8], out: &mut Vec<u8>) {
-    // The lines of most files are longer than 16 bytes; extend grows for others.
-    out.reserve(chunk.len() + chunk.len() / 16);
-    let mut start = 0;
-    for newline in memchr_iter(b'\n', chunk) {
-        out.extend_from_slice(&chunk[start..newline]);
-        out.extend_from_slice(b"\r\n");
-        start = newline + 1;
-    }
-    out.extend_from_slice(&chunk[start..]);
+/// LF to CR LF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AsciiEncoder {
+    /// The last byte was a CR, so that an LF now is a line end already.
+    after_cr: bool,
 }
 
-/// How many bytes `chunk` has on the data connection.
-pub(crate) fn ascii_size(chunk: &[u8]) -> u64 {
-    (chunk.len() + memchr_iter(b'\n', chunk).count()) as u64
+impl AsciiEncoder {
+    /// Appends `chunk` to `out` with its line ends as the network has them.
+    pub(crate) fn encode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        // The lines of most files are longer than 16 bytes; extend grows for others.
+        out.reserve(chunk.len() + chunk.len() / 16);
+        let mut start = 0;
+        for newline in memchr_iter(b'\n', chunk) {
+            out.extend_from_slice(&chunk[start..newline]);
+            if !self.follows_cr(chunk, newline) {
+                out.push(b'\r');
+            }
+            out.push(b'\n');
+            start = newline + 1;
+        }
+        out.extend_from_slice(&chunk[start..]);
+        self.pass(chunk);
+    }
+
+    /// How many bytes `encode` would append.
+    pub(crate) fn size(&mut self, chunk: &[u8]) -> u64 {
+        let longer = memchr_iter(b'\n', chunk).filter(|&newline| !self.follows_cr(chunk, newline)).count();
+        self.pass(chunk);
+        (chunk.len() + longer) as u64
+    }
+
+    /// Whether a CR stands before the byte at `at` of `chunk`.
+    fn follows_cr(self, chunk: &[u8], at: usize) -> bool {
+        at.checked_sub(1).map_or(self.after_cr, |before| chunk[before] == b'\r')
+    }
+
+    fn pass(&mut self, chunk: &[u8]) {
+        self.after_cr = chunk.last().map_or(self.after_cr, |&last| last == b'\r');
+    }
 }
 
 /// CR LF to LF.
@@ -72,6 +93,7 @@ pub(crate) struct ConvertedOffset {
     left: u64,
     /// Bytes of the file that were.
     passed: u64,
+    encoder: AsciiEncoder,
 }
 
 /// Where `ConvertedOffset` stands after a chunk.
@@ -87,35 +109,46 @@ pub(crate) enum Sought {
 
 impl ConvertedOffset {
     pub(crate) fn new(converted: u64) -> ConvertedOffset {
-        ConvertedOffset { left: converted, passed: 0 }
+        ConvertedOffset { left: converted, passed: 0, encoder: AsciiEncoder::default() }
     }
 
-    /// Takes the next bytes of the file. With an empty chunk it only says where it stands.
+    /// Takes the next bytes of the file.
     pub(crate) fn feed(&mut self, chunk: &[u8]) -> Sought {
-        let size = ascii_size(chunk);
+        let before = self.encoder;
+        let size = self.encoder.size(chunk);
         if size > self.left {
-            return self.feed_by_line(chunk);
+            return self.feed_by_line(chunk, before);
         }
         self.left -= size;
         self.passed += chunk.len() as u64;
+        // At the very end of a chunk the next byte is still to be seen: an LF may follow a CR.
+        Sought::Further
+    }
+
+    /// The file has ended.
+    pub(crate) fn finish(self) -> Sought {
         if self.left == 0 { Sought::Found(self.passed) } else { Sought::Further }
     }
 
-    /// Takes a chunk that ends beyond the offset.
-    fn feed_by_line(&mut self, chunk: &[u8]) -> Sought {
-        let mut rest = chunk;
+    /// Takes a chunk that ends beyond the offset; `encoder` is as it was before it.
+    fn feed_by_line(&mut self, chunk: &[u8], encoder: AsciiEncoder) -> Sought {
+        let mut start = 0;
         loop {
-            let line = memchr(b'\n', rest).unwrap_or(rest.len());
-            if self.left <= line as u64 {
+            let newline = memchr(b'\n', &chunk[start..]).map_or(chunk.len(), |line| start + line);
+            let is_line_end = newline < chunk.len() && encoder.follows_cr(chunk, newline);
+            let line = (newline - start) as u64;
+            if self.left < line || self.left == line && !is_line_end {
                 self.passed += std::mem::take(&mut self.left);
                 return Sought::Found(self.passed);
             }
-            if self.left == line as u64 + 1 {
+            // Before the LF of the file's own CR LF, or before the one of ours.
+            let within = if is_line_end { line } else { line + 1 };
+            if self.left == within {
                 return Sought::WithinLineEnd;
             }
-            self.left -= line as u64 + 2;
-            self.passed += line as u64 + 1;
-            rest = rest.get(line + 1..).unwrap_or_default();
+            self.left -= within + 1;
+            self.passed += line + 1;
+            start = newline + 1;
         }
     }
 }
@@ -145,7 +178,7 @@ mod tests {
 
     fn encoded(file: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        encode_ascii(file, &mut out);
+        AsciiEncoder::default().encode(file, &mut out);
         out
     }
 
@@ -157,11 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn every_line_feed_gets_its_carriage_return() {
+    fn every_line_feed_has_its_carriage_return() {
         assert_eq!(encoded(b""), b"");
         assert_eq!(encoded(b"no end"), b"no end");
         assert_eq!(encoded(b"\n\none\n"), b"\r\n\r\none\r\n");
-        assert_eq!(encoded(b"dos\r\nmac\r"), b"dos\r\r\nmac\r");
+        assert_eq!(encoded(b"dos\r\nmac\r\r\nmac\r"), b"dos\r\nmac\r\r\nmac\r");
     }
 
     #[test]
@@ -169,8 +202,8 @@ mod tests {
         let file = random_bytes(1, 500);
         let whole = encoded(&file);
         for size in 1..=file.len() {
-            let mut out = Vec::new();
-            file.chunks(size).for_each(|chunk| encode_ascii(chunk, &mut out));
+            let (mut encoder, mut out) = (AsciiEncoder::default(), Vec::new());
+            file.chunks(size).for_each(|chunk| encoder.encode(chunk, &mut out));
             assert_eq!(out, whole, "chunks of {size}");
         }
     }
@@ -189,9 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_got_and_put_back_is_the_same_file() {
+    fn a_unix_text_got_and_put_back_is_the_same_file() {
         for seed in 0..200 {
-            let file = random_bytes(seed, seed as usize * 3);
+            let mut file = random_bytes(seed, seed as usize * 3);
+            (1..file.len()).filter(|&at| file[at] == b'\n').collect::<Vec<_>>().into_iter().for_each(|at| {
+                if file[at - 1] == b'\r' {
+                    file[at - 1] = b' ';
+                }
+            });
             assert_eq!(decoded(&encoded(&file), 7), file, "seed {seed}");
         }
     }
@@ -210,7 +248,11 @@ mod tests {
     fn the_counted_size_is_the_sent_size() {
         for seed in 0..50 {
             let file = random_bytes(seed, 300);
-            assert_eq!(ascii_size(&file), encoded(&file).len() as u64);
+            for size in [1, 7, 300] {
+                let mut encoder = AsciiEncoder::default();
+                let sizes = file.chunks(size).map(|chunk| encoder.size(chunk));
+                assert_eq!(sizes.sum::<u64>(), encoded(&file).len() as u64);
+            }
         }
     }
 
@@ -221,13 +263,9 @@ mod tests {
         for offset in 0..=sent.len() + 2 {
             for size in [1, 2, 3, 50, 120] {
                 let mut seek = ConvertedOffset::new(offset as u64);
-                let mut sought = seek.feed(b"");
-                for chunk in file.chunks(size) {
-                    if sought == Sought::Further {
-                        sought = seek.feed(chunk);
-                    }
-                }
-                match sought {
+                let found =
+                    file.chunks(size).map(|chunk| seek.feed(chunk)).find(|&sought| sought != Sought::Further);
+                match found.unwrap_or_else(|| seek.finish()) {
                     Sought::Found(at) => assert_eq!(encoded(&file[at as usize..]), sent[offset..]),
                     Sought::WithinLineEnd => assert_eq!(sent[offset - 1..=offset], *b"\r\n"),
                     Sought::Further => assert!(offset > sent.len()),

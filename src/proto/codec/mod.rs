@@ -7,9 +7,7 @@
 
 mod ascii;
 
-pub(crate) use ascii::{AsciiDecoder, ConvertedOffset, Sought, ascii_size};
-
-use ascii::encode_ascii;
+pub(crate) use ascii::{AsciiDecoder, AsciiEncoder, ConvertedOffset, Sought};
 
 use super::params::RepresentationType;
 
@@ -18,14 +16,14 @@ use super::params::RepresentationType;
 pub(crate) enum Outbound {
     /// The file's bytes as they are: the kernel may move them by itself.
     Identity,
-    Ascii,
+    Ascii(AsciiEncoder),
 }
 
 impl Outbound {
     pub(crate) fn new(representation: RepresentationType) -> Outbound {
         match representation {
             RepresentationType::Image => Outbound::Identity,
-            RepresentationType::Ascii(_) => Outbound::Ascii,
+            RepresentationType::Ascii(_) => Outbound::Ascii(AsciiEncoder::default()),
         }
     }
 
@@ -33,7 +31,7 @@ impl Outbound {
     pub(crate) fn encode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         match self {
             Outbound::Identity => out.extend_from_slice(chunk),
-            Outbound::Ascii => encode_ascii(chunk, out),
+            Outbound::Ascii(encoder) => encoder.encode(chunk, out),
         }
     }
 
@@ -41,7 +39,7 @@ impl Outbound {
     pub(crate) fn finish(&mut self, _out: &mut Vec<u8>) {
         match self {
             // A file need not end with a line end, and none is made up.
-            Outbound::Identity | Outbound::Ascii => (),
+            Outbound::Identity | Outbound::Ascii(_) => (),
         }
     }
 }
