@@ -527,13 +527,15 @@ impl Session {
             AccountKind::Real => User::Real(login.account.name.as_bytes()),
         };
         let statfile = self.virtual_host.as_ref().and_then(|host| host.statfile.as_deref());
-        let in_tree = login.vfs.resolved(target).unwrap_or_else(|_| target.clone());
         self.shared.log.record(&Transfer {
             peer: self.host(),
             user,
             direction,
             path: &login.real_path(target),
-            path_in_tree: in_tree.as_bytes(),
+            path_in_tree: &|| {
+                let resolved = login.vfs.resolved(target);
+                resolved.as_ref().unwrap_or(target).as_bytes().to_vec()
+            },
             statfile,
             bytes,
             elapsed,
