@@ -491,7 +491,10 @@ impl Session {
     /// The transfer in both logs, however it ended.
     fn record(&mut self, outcome: &Outcome, direction: Direction, word: &str, target: &VirtualPath) {
         match direction {
-            Direction::Outgoing => self.totals.sent += outcome.moved,
+            Direction::Outgoing => {
+                self.totals.sent += outcome.moved;
+                self.sent = Some(Instant::now());
+            }
             Direction::Incoming => self.totals.received += outcome.moved,
             Direction::Deleted => (),
         }
