@@ -27,8 +27,8 @@ pub(crate) struct Transfer<'a> {
     pub direction: Direction,
     /// The whole path, as the server's administrator would write it.
     pub path: &'a [u8],
-    /// The path in the client's tree, without links, for the statistics.
-    pub path_in_tree: &'a [u8],
+    /// Finds the path in the client's tree, without links: only the statistics want it.
+    pub path_in_tree: &'a dyn Fn() -> Vec<u8>,
     /// Where the statistics go, of a virtual host that has a file of its own.
     pub statfile: Option<&'a Path>,
     /// Bytes that went over the data connection.
@@ -97,10 +97,10 @@ impl TransferLog {
     /// Writes `transfer` down. A log that cannot be written costs no session:
     /// it is said in the other log.
     pub(crate) fn record(&self, transfer: &Transfer<'_>) {
-        let now = clock::local(clock::now());
+        let now = || clock::local(clock::now());
         if self.xferlog.is_some() || self.to_log {
             let line = match self.format {
-                LogFormat::Text => xferlog_line(&now, transfer),
+                LogFormat::Text => xferlog_line(&now(), transfer),
                 LogFormat::Json => json_line(transfer),
             };
             if let Some(xferlog) = &self.xferlog {
@@ -116,12 +116,12 @@ impl TransferLog {
         if let (User::Anonymous(ident), Direction::Outgoing, 1..) =
             (transfer.user, transfer.direction, transfer.bytes)
         {
-            let line = statfile_line(&now, transfer, ident);
+            let append = |file: &LogFile| file.append(&statfile_line(&now(), transfer, ident));
             match transfer.statfile {
-                None => self.statfile.iter().for_each(|file| file.append(&line)),
+                None => self.statfile.iter().for_each(append),
                 Some(path) => {
                     let file = self.statfiles.read().iter().find(|file| file.path == path).cloned();
-                    file.iter().for_each(|file| file.append(&line));
+                    file.iter().for_each(|file| append(file));
                 }
             }
         }
@@ -213,7 +213,7 @@ fn statfile_line(now: &DateTime, transfer: &Transfer<'_>, ident: &[u8]) -> Vec<u
         &time[4..], // Without the day of the week.
         field(ident, keep),
         transfer.peer,
-        field(transfer.path_in_tree, keep),
+        field(&(transfer.path_in_tree)(), keep),
         transfer.bytes,
         whole_seconds(transfer.elapsed),
     )
@@ -304,7 +304,7 @@ mod tests {
             user: User::Real(b"joe"),
             direction: Direction::Incoming,
             path: b"/home/joe/a b\n.txt",
-            path_in_tree: b"/a b\n.txt",
+            path_in_tree: &|| b"/a b\n.txt".to_vec(),
             statfile: None,
             bytes: 1234,
             elapsed: Duration::from_millis(1001),
@@ -363,7 +363,8 @@ mod tests {
 
     #[test]
     fn the_statistics_file_has_freebsds_format() {
-        let transfer = Transfer { path_in_tree: b"/pub/a!b", elapsed: Duration::ZERO, ..transfer() };
+        let transfer =
+            Transfer { path_in_tree: &|| b"/pub/a!b".to_vec(), elapsed: Duration::ZERO, ..transfer() };
         assert_eq!(
             statfile_line(&time(), &transfer, b"me@example.com"),
             b"Nov  1 08:18:07 2026!me@example.com!192.0.2.7!/pub/a_b!1234!1\n"

@@ -23,6 +23,7 @@ use crate::proto::telnet::{Line, LineReader};
 use crate::server::limits::Slot;
 use crate::server::{Client, Served, Shared};
 use crate::sys::process;
+use crate::sys::process::Broadcast;
 use crate::tls::TlsConnection;
 use control::{ControlConnection, NoLine};
 pub(crate) use display::nologin_text;
@@ -64,6 +65,9 @@ pub(crate) struct Resumed {
     failures: u32,
 }
 
+/// How long after a file was sent a client is left alone by a server that is going down.
+const TIME_TO_READ: Duration = Duration::from_secs(3);
+
 /// One client's session.
 struct Session {
     shared: Arc<Shared>,
@@ -86,6 +90,8 @@ struct Session {
     settled: bool,
     /// Files and bytes moved, for STAT and the log.
     totals: Totals,
+    /// When a file was last sent.
+    sent: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -122,6 +128,7 @@ impl Session {
             identity_changed: false,
             settled: false,
             totals: Totals::default(),
+            sent: None,
             shared,
         }
     }
@@ -203,7 +210,21 @@ impl Session {
             Login::LoggedIn(_) => idle,
             _ => idle.min(self.login_deadline),
         };
-        self.control.read_line(deadline, &self.shared.shutdown)
+        match self.control.read_line(deadline, &self.shared.shutdown) {
+            Err(NoLine::ShuttingDown) => self.read_last_line(deadline),
+            result => result,
+        }
+    }
+
+    /// The server is going down. A client that was just sent a file may still be reading it, and
+    /// some give it up when they see the control connection end: it may speak first, for a while.
+    fn read_last_line(&mut self, deadline: Instant) -> Result<Line, NoLine> {
+        let Some(until) = self.sent.map(|sent| sent + TIME_TO_READ) else { return Err(NoLine::ShuttingDown) };
+        let never = Broadcast::new().map_err(NoLine::Failed)?;
+        match self.control.read_line(deadline.min(until), &never) {
+            Err(NoLine::TimedOut) => Err(NoLine::ShuttingDown),
+            result => result,
+        }
     }
 
     /// Nothing more comes: says why to whoever is still there.

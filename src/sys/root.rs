@@ -22,6 +22,8 @@ use super::files::{self, SEARCH, Stat};
 /// A directory that is `/` to a session.
 pub(crate) struct Root {
     fd: OwnedFd,
+    /// The device it is on, unless that is /proc: nothing else on it is of a process either.
+    device: Option<u64>,
     #[cfg(target_os = "linux")]
     has_openat2: bool,
 }
@@ -44,10 +46,12 @@ impl Root {
         let mut walk = Walk::new(start.as_fd(), path);
         walk.owners = Some([0, rustix::process::getuid().as_raw()]);
         let fd = walk.open(DIRECTORY, Mode::empty())?;
+        let device = if files::is_of_procfs(fd.as_fd()) { None } else { Some(files::stat(fd.as_fd())?.dev) };
         Ok(Root {
             #[cfg(target_os = "linux")]
             has_openat2: openat2_works(fd.as_fd()),
             fd,
+            device,
         })
     }
 
@@ -59,6 +63,21 @@ impl Root {
         let fd = self.open_anything(path, flags, mode)?;
         // The process that looks is the server: what it has open is its own and all its clients'.
         if is_of_a_process(fd.as_fd()) { Err(Errno::ACCESS.into()) } else { Ok(fd) }
+    }
+
+    /// As `open_at`, with the state of what was opened.
+    pub(crate) fn open_and_stat(
+        &self,
+        path: &[u8],
+        flags: OFlags,
+        mode: Mode,
+    ) -> io::Result<(OwnedFd, Stat)> {
+        let mode = if flags.contains(OFlags::CREATE) { mode } else { Mode::empty() };
+        let fd = self.open_anything(path, flags | OFlags::CLOEXEC, mode)?;
+        let stat = files::stat(fd.as_fd())?;
+        // Small files come by the thousand: the state tells of nearly all that they are not /proc's.
+        let is_known = self.device == Some(stat.dev);
+        if !is_known && is_of_a_process(fd.as_fd()) { Err(Errno::ACCESS.into()) } else { Ok((fd, stat)) }
     }
 
     fn open_anything(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
@@ -102,7 +121,7 @@ impl Root {
             let (dir, name) = self.locate(path)?;
             return files::stat_at(dir.as_fd(), &name);
         }
-        files::stat(self.open_at(path, SEARCH, Mode::empty())?.as_fd())
+        Ok(self.open_and_stat(path, SEARCH, Mode::empty())?.1)
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

@@ -176,13 +176,12 @@ impl Vfs {
 
     fn open_plain(&self, path: &VirtualPath, flags: OFlags, mode: u32) -> Result<OpenFile, FileError> {
         self.permit(path)?;
-        let opened = self.root.open_at(path.relative(), flags | OPEN_FLAGS, mode_bits(mode));
-        let fd = opened.map_err(|err| match Errno::from_io_error(&err) {
+        let opened = self.root.open_and_stat(path.relative(), flags | OPEN_FLAGS, mode_bits(mode));
+        let (fd, stat) = opened.map_err(|err| match Errno::from_io_error(&err) {
             // A directory; a socket, or a FIFO that nobody reads.
             Some(Errno::ISDIR | Errno::NXIO | Errno::OPNOTSUPP) => FileError::NotPlainFile,
             _ => FileError::Io(err),
         })?;
-        let stat = files::stat(fd.as_fd())?;
         if !stat.is_file() {
             return Err(FileError::NotPlainFile);
         }

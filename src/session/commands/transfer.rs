@@ -491,7 +491,10 @@ impl Session {
     /// The transfer in both logs, however it ended.
     fn record(&mut self, outcome: &Outcome, direction: Direction, word: &str, target: &VirtualPath) {
         match direction {
-            Direction::Outgoing => self.totals.sent += outcome.moved,
+            Direction::Outgoing => {
+                self.totals.sent += outcome.moved;
+                self.sent = Some(Instant::now());
+            }
             Direction::Incoming => self.totals.received += outcome.moved,
             Direction::Deleted => (),
         }
@@ -527,13 +530,15 @@ impl Session {
             AccountKind::Real => User::Real(login.account.name.as_bytes()),
         };
         let statfile = self.virtual_host.as_ref().and_then(|host| host.statfile.as_deref());
-        let in_tree = login.vfs.resolved(target).unwrap_or_else(|_| target.clone());
         self.shared.log.record(&Transfer {
             peer: self.host(),
             user,
             direction,
             path: &login.real_path(target),
-            path_in_tree: in_tree.as_bytes(),
+            path_in_tree: &|| {
+                let resolved = login.vfs.resolved(target);
+                resolved.as_ref().unwrap_or(target).as_bytes().to_vec()
+            },
             statfile,
             bytes,
             elapsed,
