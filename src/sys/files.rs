@@ -6,7 +6,9 @@
 use std::ffi::CStr;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{Access, AtFlags, FileType, Mode, StatVfsMountFlags, Timespec, Timestamps};
 use rustix::io::Errno;

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 /// What a wall came to.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has these walls"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wall {
     Up,
