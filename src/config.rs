@@ -436,6 +436,8 @@ pub(crate) struct TlsPolicy {
     /// `--tls-client-ca`.
     pub client_ca: Option<PathBuf>,
     pub client_auth: ClientAuth,
+    /// `--tls-client-login`: whom a certificate names needs no password.
+    pub client_login: bool,
     /// `--tls-allow-ccc`: a client may give the control connection's protection up.
     pub allow_ccc: bool,
 }

@@ -6,6 +6,7 @@
 //! libraries.
 
 use std::cell::OnceCell;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{io, process};
@@ -101,7 +102,8 @@ impl Libraries {
                 return Answer::Can { pam: self.pam().is_some(), crypt: self.crypt().is_some() };
             }
             Request::Pam { .. } => self.log_in(request).0,
-            Request::Shadow { user, password } => self.shadow(user, password),
+            Request::Shadow { user, password: Some(password) } => self.shadow(user, password),
+            Request::Shadow { user, password: None } => valid(user),
             Request::Hash { hash, password } => self.hash(hash, password),
             Request::Pretend { password } => {
                 self.pretend(password);
@@ -115,14 +117,19 @@ impl Libraries {
         let Request::Pam { service, user, remote_host, password, .. } = request else {
             return (Verdict::Unavailable, None);
         };
-        let login = Login { service, user, remote_host, password: password.as_c_str() };
+        let login = Login { service, user, remote_host, password: password.as_ref().map(Secret::as_c_str) };
         let Some(Ok(mut transaction)) = self.pam().map(|pam| pam.begin(&login)) else {
             return (Verdict::Unavailable, None);
         };
         match transaction.check() {
+            Verdict::Right if password.is_none() => match not_locked(user) {
+                Verdict::Right => (Verdict::Right, Some(transaction)),
+                refused => (refused, None),
+            },
             Verdict::Right => (Verdict::Right, Some(transaction)),
             refused => {
                 drop(transaction);
+                let Some(password) = password else { return (refused, None) };
                 // PAM does not compute a hash for a locked password, and would
                 // say by its haste which accounts are locked.
                 if crypt::shadow(user).is_ok_and(|entry| entry.is_some_and(|entry| entry.is_locked())) {
@@ -133,7 +140,7 @@ impl Libraries {
         }
     }
 
-    fn shadow(&self, user: &std::ffi::CStr, password: &Secret) -> Verdict {
+    fn shadow(&self, user: &CStr, password: &Secret) -> Verdict {
         let Some(crypt) = self.crypt() else { return Verdict::Unavailable };
         let entry = match crypt::shadow(user) {
             Ok(Some(entry)) if !entry.is_locked() => entry,
@@ -166,6 +173,28 @@ impl Libraries {
 
     fn crypt(&self) -> Option<&Crypt> {
         self.crypt.get_or_init(|| Crypt::load().ok()).as_ref()
+    }
+}
+
+/// What the shadow file says of an account whose password is not asked for.
+fn valid(user: &CStr) -> Verdict {
+    match crypt::shadow(user) {
+        Ok(Some(entry)) if entry.is_shut() => Verdict::Locked,
+        Ok(Some(entry)) => entry.verdict(today()),
+        Ok(None) => Verdict::Locked,
+        Err(_) => Verdict::Unavailable,
+    }
+}
+
+/// PAM leaves it to the password's check to refuse a locked account: where that is left out,
+/// the shadow file says it. An account that has no entry there is not locked there.
+fn not_locked(user: &CStr) -> Verdict {
+    match crypt::shadow(user) {
+        Ok(Some(entry)) if entry.is_shut() => Verdict::Locked,
+        Ok(_) => Verdict::Right,
+        // Here PAM's modules know it all.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Verdict::Right,
+        Err(_) => Verdict::Unavailable,
     }
 }
 

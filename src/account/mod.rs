@@ -212,11 +212,24 @@ impl Authenticator {
         };
         let secret = Request::secret(password.as_bytes());
         match (self.candidate(user, Some(peer), &mut Trail::default()), secret) {
-            (Ok(candidate), Some(secret)) => self.check(verifier, candidate, secret, peer),
+            (Ok(candidate), Some(secret)) => self.check(verifier, candidate, Some(secret), peer),
             (Ok(_), None) => self.pretend(verifier, None, Refusal::denied("wrong password")),
             (Err(refusal @ Refusal::Denied { .. }), secret) => self.pretend(verifier, secret, refusal),
             (Err(refusal @ Refusal::Unavailable { .. }), _) => Err(refusal),
         }
+    }
+
+    /// Lets `user` in, whom something better than a password has proved to be that, if
+    /// everything else about the account allows it. Blocks as `log_in` does, and is for such a thread.
+    pub(crate) fn log_in_certified(&self, user: &[u8], peer: IpAddr) -> Result<Account, Refusal> {
+        if self.is_anonymous(user) {
+            return Err(Refusal::denied("anonymous logins are nobody's"));
+        }
+        let Some(verifier) = &self.verifier else {
+            return Err(Refusal::denied("only anonymous logins are allowed"));
+        };
+        let candidate = self.candidate(user, Some(peer), &mut Trail::default())?;
+        self.check(verifier, candidate, None, peer)
     }
 
     /// Whether `name`, who is logged in, could log in now, were the password right again.
@@ -227,15 +240,20 @@ impl Authenticator {
         }
     }
 
+    /// Without a password, only whether the account is valid.
     fn check(
         &self,
         verifier: &Verifier,
         Candidate { mut account, proof }: Candidate,
-        password: Secret,
+        password: Option<Secret>,
         peer: IpAddr,
     ) -> Result<Account, Refusal> {
         let request = match (proof, &self.method) {
-            (Proof::Hash(hash), _) => Request::Hash { hash, password },
+            (Proof::Hash(hash), _) => match password {
+                Some(password) => Request::Hash { hash, password },
+                None if hash.starts_with(b"!") => return Err(Refusal::denied("account locked")),
+                None => return Ok(account),
+            },
             (Proof::System(user), Method::Pam { service }) => Request::Pam {
                 service: service.clone(),
                 user,

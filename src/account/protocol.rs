@@ -18,10 +18,11 @@ const MAX_PASSWORD: usize = 511;
 pub(super) enum Request {
     /// What it can do.
     Probe,
-    /// Whether PAM lets `user` in; with `session`, a PAM session is opened too.
-    Pam { service: CString, user: CString, remote_host: CString, password: Secret, session: bool },
-    /// Whether the shadow file lets `user` in.
-    Shadow { user: CString, password: Secret },
+    /// Whether PAM lets `user` in; with `session`, a PAM session is opened too. Without a
+    /// password, only whether the account is valid.
+    Pam { service: CString, user: CString, remote_host: CString, password: Option<Secret>, session: bool },
+    /// Whether the shadow file lets `user` in; without a password as above.
+    Shadow { user: CString, password: Option<Secret> },
     /// Whether `hash` is the password's.
     Hash { hash: Vec<u8>, password: Secret },
     /// To take as long as a check, for somebody who is refused anyway.
@@ -70,10 +71,18 @@ impl Request {
         match self {
             Request::Probe => put(b'?', &[]),
             Request::Pam { service, user, remote_host, password, session } => {
-                let fields = [service.as_bytes(), user.as_bytes(), remote_host.as_bytes(), password.bytes()];
-                put(if *session { b'P' } else { b'p' }, &fields);
+                let fields = [service.as_bytes(), user.as_bytes(), remote_host.as_bytes()];
+                let kind = if password.is_some() { b'p' } else { b'a' };
+                let kind = if *session { kind.to_ascii_uppercase() } else { kind };
+                match password {
+                    Some(password) => put(kind, &[&fields[..], &[password.bytes()]].concat()),
+                    None => put(kind, &fields),
+                }
             }
-            Request::Shadow { user, password } => put(b's', &[user.as_bytes(), password.bytes()]),
+            Request::Shadow { user, password: Some(password) } => {
+                put(b's', &[user.as_bytes(), password.bytes()]);
+            }
+            Request::Shadow { user, password: None } => put(b'S', &[user.as_bytes()]),
             Request::Hash { hash, password } => put(b'h', &[hash, password.bytes()]),
             Request::Pretend { password } => put(b'-', &[password.bytes()]),
         }
@@ -86,14 +95,15 @@ impl Request {
         let mut fields = Fields(rest);
         let request = match kind {
             b'?' => Request::Probe,
-            b'p' | b'P' => Request::Pam {
+            b'p' | b'P' | b'a' | b'A' => Request::Pam {
                 service: fields.text()?,
                 user: fields.text()?,
                 remote_host: fields.text()?,
-                password: fields.secret()?,
-                session: kind == b'P',
+                password: if kind.eq_ignore_ascii_case(&b'p') { Some(fields.secret()?) } else { None },
+                session: kind.is_ascii_uppercase(),
             },
-            b's' => Request::Shadow { user: fields.text()?, password: fields.secret()? },
+            b's' => Request::Shadow { user: fields.text()?, password: Some(fields.secret()?) },
+            b'S' => Request::Shadow { user: fields.text()?, password: None },
             b'h' => Request::Hash { hash: fields.next()?.to_vec(), password: fields.secret()? },
             b'-' => Request::Pretend { password: fields.secret()? },
             _ => return None,
@@ -169,18 +179,21 @@ mod tests {
     fn requests() -> Vec<Request> {
         let secret = |text: &[u8]| Request::secret(text).unwrap();
         let text = |text: &str| CString::new(text).unwrap();
-        let pam = |session| Request::Pam {
+        let pam = |session, password: Option<&[u8]>| Request::Pam {
             service: text("ftpd"),
             user: text("joe"),
             remote_host: text("::1"),
-            password: secret(b"p\xff\n"),
+            password: password.map(secret),
             session,
         };
         vec![
             Request::Probe,
-            pam(false),
-            pam(true),
-            Request::Shadow { user: text("joe"), password: secret(&[b'x'; MAX_PASSWORD]) },
+            pam(false, Some(b"p\xff\n")),
+            pam(true, Some(b"p\xff\n")),
+            pam(false, None),
+            pam(true, None),
+            Request::Shadow { user: text("joe"), password: Some(secret(&[b'x'; MAX_PASSWORD])) },
+            Request::Shadow { user: text("joe"), password: None },
             Request::Hash { hash: b"$6$".to_vec(), password: secret(b"p") },
             Request::Pretend { password: secret(b"p") },
         ]
@@ -210,7 +223,7 @@ mod tests {
             let length = next() % 40;
             let mut bytes: Vec<u8> = (0..length).map(|_| next() % 8).collect();
             if let Some(kind) = bytes.first_mut() {
-                *kind = b"?pPsh-x"[usize::from(*kind) % 7];
+                *kind = b"?pPaAsSh-x"[usize::from(next()) % 10];
             }
             let _ = (Request::decode(&bytes), Answer::decode(&bytes));
         }

@@ -84,6 +84,7 @@ pub(crate) struct TlsOptions {
     pub no_reuse: bool,
     pub client_ca: Option<PathBuf>,
     pub client_auth: Option<ClientAuth>,
+    pub client_login: bool,
     pub allow_ccc: bool,
 }
 

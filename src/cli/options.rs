@@ -266,6 +266,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     value("", "tls-client-auth", "WHEN", "whether clients show one: off, request or require (require, with --tls-client-ca)",
         parse!(tls.client_auth, |word| one_of(word, &[("off", ClientAuth::Off), ("request", ClientAuth::Request),
             ("require", ClientAuth::Require)]).map(Some))).of(Tls),
+    flag("", "tls-client-login", "whom the client's certificate names logs in without a password",
+        set!(tls.client_login = true)).of(Tls),
     flag("", "tls-allow-ccc", "clients may give up the control connection's protection after the login",
         set!(tls.allow_ccc = true)).of(Tls),
 

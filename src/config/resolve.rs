@@ -194,6 +194,7 @@ fn tls_policy(options: &Options) -> Result<Option<TlsPolicy>, Problem> {
             ("--tls-key", !tls.keys.is_empty()),
             ("--tls-port", tls.port.is_some()),
             ("--tls-client-ca", tls.client_ca.is_some()),
+            ("--tls-client-login", tls.client_login),
         ];
         return match needs.iter().find(|(_, given)| *given) {
             Some((option, _)) => problem(option, "needs --tls-cert, or --tls-self-signed to try it out"),
@@ -213,6 +214,9 @@ fn tls_policy(options: &Options) -> Result<Option<TlsPolicy>, Problem> {
         (None, _) => ClientAuth::Off,
         (Some(_), asked) => asked.unwrap_or(ClientAuth::Require),
     };
+    if tls.client_login && client_auth == ClientAuth::Off {
+        return problem("--tls-client-login", "needs --tls-client-ca");
+    }
     Ok(Some(TlsPolicy {
         required,
         pairs: key_pairs(tls)?,
@@ -222,6 +226,7 @@ fn tls_policy(options: &Options) -> Result<Option<TlsPolicy>, Problem> {
         require_reuse: !tls.no_reuse,
         client_ca: tls.client_ca.clone(),
         client_auth,
+        client_login: tls.client_login,
         allow_ccc: tls.allow_ccc,
     }))
 }

@@ -37,6 +37,8 @@ pub(crate) enum ReplyCode {
     EnteringExtendedPassiveMode = 229,
     /// User logged in, proceed.
     LoggedIn = 230,
+    /// User logged in, authorized by security data exchange (RFC 2228).
+    LoggedInBySecurityExchange = 232,
     /// Security data exchange complete (RFC 2228).
     SecurityExchangeComplete = 234,
     /// Requested file action okay, completed.

@@ -89,11 +89,11 @@ impl Session {
     }
 
     /// 230 after `motd`; a confined session has the one of its own tree, as after chroot(2).
-    pub(super) fn logged_in_reply(&self, motd: Vec<u8>, text: String) -> Reply {
-        let Login::LoggedIn(login) = &self.login else { return Reply::new(ReplyCode::LoggedIn, text) };
+    pub(super) fn logged_in_reply(&self, code: ReplyCode, motd: Vec<u8>, text: String) -> Reply {
+        let Login::LoggedIn(login) = &self.login else { return Reply::new(code, text) };
         let own = login.account.confined.then(|| read_in(&login.vfs, &VirtualPath::root(), b"etc/ftpmotd"));
         let motd = own.flatten().unwrap_or(motd);
-        Reply::after_lines(ReplyCode::LoggedIn, self.expanded(&motd), text)
+        Reply::after_lines(code, self.expanded(&motd), text)
     }
 
     /// 250, with the message of the directory that was entered in front (`--dirmessage`).

@@ -96,6 +96,11 @@ impl Shadow {
         self.hash.is_empty() || self.hash.starts_with(b"!") || self.hash.starts_with(b"*")
     }
 
+    /// Whether the account itself is locked, and not just without a password (`*`).
+    pub(crate) fn is_shut(&self) -> bool {
+        self.hash.starts_with(b"!")
+    }
+
     /// What the dates mean on the day `today`, for an account whose password was right.
     pub(crate) fn verdict(&self, today: i64) -> Verdict {
         // As pam_unix reads them: 0 is a day like others for `expires`, and
@@ -204,6 +209,11 @@ mod tests {
             assert!(shadow(hash).is_locked(), "{hash:?}");
         }
         assert!(!shadow("$6$salt$hash").is_locked());
+        for (hash, shut) in
+            [("!", true), ("!$6$salt$hash", true), ("*", false), ("", false), ("$6$salt$hash", false)]
+        {
+            assert_eq!(shadow(hash).is_shut(), shut, "{hash:?}");
+        }
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(crate) struct Login<'a> {
     /// The file in /etc/pam.d.
     pub service: &'a CStr,
     pub user: &'a CStr,
-    pub password: &'a CStr,
+    /// `None`: only whether the account is valid.
+    pub password: Option<&'a CStr>,
     /// The client's numeric address.
     pub remote_host: &'a CStr,
 }
@@ -49,6 +50,8 @@ pub(crate) struct Transaction<'pam> {
     /// PAM holds its address, and its address of the answers.
     _conversation: Box<Conversation>,
     answers: Box<Answers>,
+    /// There is a password to be checked.
+    authenticates: bool,
     /// Another process goes on with this transaction: nothing is undone here.
     handed_on: bool,
 }
@@ -90,7 +93,7 @@ impl Pam {
     pub(crate) fn begin(&self, login: &Login<'_>) -> io::Result<Transaction<'_>> {
         let answers = Box::new(Answers {
             user: login.user.to_owned(),
-            password: Zeroizing::new(login.password.to_bytes_with_nul().to_vec()),
+            password: Zeroizing::new(login.password.unwrap_or(c"").to_bytes_with_nul().to_vec()),
         });
         let conversation = Box::new(Conversation { converse, answers: &raw const *answers });
         let mut handle = ptr::null_mut();
@@ -107,8 +110,15 @@ impl Pam {
         if last != code::SUCCESS || handle.is_null() {
             return Err(io::Error::other(format!("pam_start failed with {last}")));
         }
-        let mut transaction =
-            Transaction { pam: self, handle, last, _conversation: conversation, answers, handed_on: false };
+        let mut transaction = Transaction {
+            pam: self,
+            handle,
+            last,
+            _conversation: conversation,
+            answers,
+            authenticates: login.password.is_some(),
+            handed_on: false,
+        };
         transaction.set_text(item::REMOTE_HOST, login.remote_host)?;
         transaction.set_text(item::REMOTE_USER, login.user)?;
         transaction.set_text(item::TTY, c"ftp")?;
@@ -118,14 +128,16 @@ impl Pam {
 }
 
 impl Transaction<'_> {
-    /// Whether the password is right, and the account may log in.
+    /// Whether the password is right, if there is one, and the account may log in.
     pub(crate) fn check(&mut self) -> Verdict {
-        // SAFETY: the handle is that of a transaction that has not ended.
-        self.last = unsafe { (self.pam.authenticate)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
-        if self.last != code::SUCCESS {
-            return verdict(self.last);
+        if self.authenticates {
+            // SAFETY: the handle is that of a transaction that has not ended.
+            self.last = unsafe { (self.pam.authenticate)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
+            if self.last != code::SUCCESS {
+                return verdict(self.last);
+            }
         }
-        // SAFETY: as above.
+        // SAFETY: the handle is that of a transaction that has not ended.
         self.last = unsafe { (self.pam.account)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
         if self.last != code::SUCCESS {
             // The password was right: a refusal here is the account's.

@@ -16,6 +16,8 @@ mod certificates;
 #[cfg(feature = "tls")]
 mod der;
 #[cfg(feature = "tls")]
+mod names;
+#[cfg(feature = "tls")]
 mod self_signed;
 #[cfg(feature = "tls")]
 mod server;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use super::binding::Sessions;
+use super::names::names_in;
 use super::{Pulled, truncated};
 
 /// How much ciphertext of a transfer is read at once. rustls by itself would
@@ -171,6 +172,12 @@ impl TlsConnection {
     /// Says close_notify, once.
     pub(crate) fn close(&mut self) {
         self.tls.send_close_notify();
+    }
+
+    /// Whom the client's certificate names, if it has shown one.
+    pub(crate) fn client_names(&self) -> Vec<String> {
+        let first = self.tls.peer_certificates().and_then(|chain| chain.first());
+        first.map(|certificate| names_in(certificate)).unwrap_or_default()
     }
 
     /// `TLSv1.3, TLS13_AES_256_GCM_SHA384`

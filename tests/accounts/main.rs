@@ -11,9 +11,16 @@ mod client;
 #[path = "../wire/server.rs"]
 mod server;
 
+#[cfg(feature = "tls")]
+#[expect(dead_code, reason = "tests/wire needs the rest")]
+#[path = "../wire/tls_client.rs"]
+mod tls_client;
+
 mod ground;
 
 mod admin_files;
+#[cfg(feature = "tls")]
+mod certificates;
 mod login;
 mod policy;
 

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use rustls::HandshakeKind;
 
 use crate::client::{Via, connect};
-use crate::server::{DEADLINE, Server, localhost, run_to_its_end, wait_until};
+use crate::server::{ANONYMOUS_USER, DEADLINE, Server, is_root, localhost, run_to_its_end, wait_until};
 use crate::tls_client::{
     Pems, TlsClient, VERSIONS, certificate, close, config, config_with_certificate, expect_in_the_clear,
     secure,
@@ -251,6 +251,76 @@ fn clients_show_certificates_where_they_must() {
         let mut client = TlsClient::log_in(&server, config(&[version]));
         assert_eq!(client.receive("RETR file"), b"x");
     }
+}
+
+#[test]
+fn whom_a_certificate_names_needs_no_password() {
+    let pems = Pems::new();
+    let (ca, etc, home) = (pems.path("client-ca.pem"), pems.path("etc"), pems.path("home"));
+    let users = pems.path("users");
+    for dir in [&etc, &home] {
+        std::fs::create_dir(dir).unwrap();
+    }
+    std::fs::write(home.join("file"), "x").unwrap();
+    let write_users = |hash: &str| {
+        let account = if is_root() { format!(":{ANONYMOUS_USER}") } else { String::new() };
+        let line = |name: &str| format!("{name}:{hash}:{}{account}\n", home.display());
+        std::fs::write(&users, [line("joe"), line("Joe"), line("anne")].concat()).unwrap();
+        std::fs::set_permissions(&users, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write_users("*");
+    let start = |more: &[&str]| {
+        let options = pems.options(&["rsa"]);
+        let paths = [&ca, &etc, &users].map(|path| path.to_str().unwrap());
+        let mut words =
+            vec!["-F", "-P", "0", "-a", "127.0.0.1", "--login-delay", "0", "--tls-client-ca", paths[0]];
+        words.extend(["-c", paths[1], "--user-file", paths[2]]);
+        words.extend(options.iter().map(String::as_str).chain(more.iter().copied()));
+        Server::start_raw(&words)
+    };
+    let server = start(&["--tls-client-login", "--tls-client-auth=request"]);
+    for version in VERSIONS {
+        let mut client = TlsClient::connect(&server, config_with_certificate(&[version]));
+        for name in ["anne", "Joe", "nobody-at-all", "anonymous", "root"] {
+            client.send(&format!("USER {name}")).expect(331);
+        }
+        let reply = client.send("USER joe").expect(232);
+        assert!(reply.contains("User joe logged in, authorized by security data exchange"), "{reply}");
+        client.send("PBSZ 0").expect(200);
+        client.send("PROT P").expect(200);
+        assert_eq!(client.receive("RETR file"), b"x");
+        client.send("USER anne").expect(331);
+        client.send("USER joe").expect(232);
+        assert_eq!(client.receive("RETR file"), b"x");
+        let mut nobody = TlsClient::connect(&server, config(&[version]));
+        nobody.send("USER joe").expect(331);
+        nobody.send("PASS x").expect(530);
+    }
+    let asks = |server: &Server| {
+        let mut client = TlsClient::connect(server, config_with_certificate(&VERSIONS));
+        client.send("USER joe").expect(331);
+        client.send("PASS x").expect(530);
+    };
+    write_users("!");
+    asks(&server);
+    write_users("*");
+    for name in ["ftpusers", "nologin"] {
+        std::fs::write(etc.join(name), "joe\n").unwrap();
+        if name == "ftpusers" {
+            asks(&server);
+        } else {
+            let mut client = TcpStream::connect(server.address()).unwrap();
+            expect_in_the_clear(&mut client, "421");
+        }
+        std::fs::remove_file(etc.join(name)).unwrap();
+    }
+    let mut client = TlsClient::connect(&server, config_with_certificate(&VERSIONS));
+    std::fs::write(etc.join("nologin"), "closed\n").unwrap();
+    client.send("USER joe").expect(331);
+    client.send("PASS x").expect(530);
+    std::fs::remove_file(etc.join("nologin")).unwrap();
+    client.send("USER joe").expect(232);
+    asks(&start(&[]));
 }
 
 fn greeted(server: &Server) -> TcpStream {
@@ -522,6 +592,8 @@ fn what_does_not_fit_together_is_found_at_the_start() {
         &["--tls-port", "990"],
         &["--tls-key", rsa],
         &["--tls-cert", rsa, "--tls-client-auth", "require"],
+        &["--tls-cert", rsa, "--tls-client-login"],
+        &["--tls-cert", rsa, "--tls-client-ca", rsa, "--tls-client-auth=off", "--tls-client-login"],
         &["--tls-cert", rsa, "--tls-cert", rsa, "--tls-key", rsa],
         &["--tls-self-signed", "--tls-cert", rsa],
         &["--port", "none"],

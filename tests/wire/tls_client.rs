@@ -83,7 +83,7 @@ pub(crate) fn config_with_certificate(versions: &[&'static SupportedProtocolVers
     builder(versions).with_client_auth_cert(vec![certificate("client.pem")], key).expect("they fit")
 }
 
-fn builder(
+pub(crate) fn builder(
     versions: &[&'static SupportedProtocolVersion],
 ) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

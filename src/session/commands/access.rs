@@ -34,6 +34,10 @@ impl Session {
             self.login = Login::NotLoggedIn;
             return Err(refused(ReplyCode::NotLoggedIn, "Log in under TLS: send AUTH TLS first."));
         }
+        self.login = Login::NotLoggedIn;
+        if let Some(reply) = self.log_in_by_certificate(&name)? {
+            return Ok(reply);
+        }
         let text = if self.shared.authenticator.is_anonymous(&name) {
             b"Guest login ok, send your e-mail address as password.".to_vec()
         } else {
@@ -41,6 +45,24 @@ impl Session {
         };
         self.login = Login::NeedPassword { user: name };
         Ok(Reply::new(ReplyCode::NeedPassword, text))
+    }
+
+    /// 232, if the client's certificate names this user, and nothing is against the account
+    /// (RFC 2228 section 3). Else `None`: the password is asked for as ever.
+    fn log_in_by_certificate(&mut self, name: &[u8]) -> Result<Option<Reply>, Stop> {
+        let wanted = self.shared.config.tls.as_ref().is_some_and(|policy| policy.client_login);
+        let Some(tls) = self.control.tls().filter(|_| wanted) else { return Ok(None) };
+        let named = tls.client_names().iter().any(|known| known.as_bytes() == name);
+        if !named || self.nologin(ReplyCode::NotLoggedIn).is_some() {
+            return Ok(None);
+        }
+        match self.shared.authenticator.log_in_certified(name, self.host()) {
+            Ok(account) => self.enter(account, ReplyCode::LoggedInBySecurityExchange).map(Some),
+            Err(reason) => {
+                log::info!("{}: the certificate of {} is not enough: {reason}", self.host(), shown(name));
+                Ok(None)
+            }
+        }
     }
 
     pub(in crate::session) fn pass(&mut self, password: &Password) -> Result<Reply, Stop> {
@@ -61,7 +83,7 @@ impl Session {
         }
         let since = Instant::now();
         match self.shared.authenticator.log_in(&user, password, self.host(), self.virtual_host.as_deref()) {
-            Ok(account) => self.enter(account),
+            Ok(account) => self.enter(account, ReplyCode::LoggedIn),
             Err(Refusal::Denied { reason }) => self.login_refused(&user, &reason, since),
             Err(Refusal::Unavailable { reason }) => {
                 log::error!("login of {} from {} not checked: {reason}", shown(&user), self.host());
@@ -72,7 +94,7 @@ impl Session {
     }
 
     /// The thread becomes the account, and the client sees the account's tree.
-    fn enter(&mut self, account: Account) -> Result<Reply, Stop> {
+    fn enter(&mut self, account: Account, code: ReplyCode) -> Result<Reply, Stop> {
         let Some(slot) = self.shared.limits.user_slot(&account.name) else {
             log::info!("too many sessions of {} ({})", shown(account.name.as_bytes()), self.host());
             let text = "Too many sessions of this user; closing the connection.";
@@ -107,7 +129,7 @@ impl Session {
                 Ok((Ok(()), start)) => (start, ""),
                 _ => (VirtualPath::root(), " Your home directory is not there; you start in /."),
             };
-        let text = self.welcome(&account, note);
+        let text = self.welcome(&account, code, note);
         self.control.guest.is_user(Some(User {
             name: account.name.clone(),
             anonymous: matches!(account.kind, AccountKind::Anonymous { .. }),
@@ -124,7 +146,7 @@ impl Session {
             _record: record,
             _slot: slot,
         }));
-        Ok(self.logged_in_reply(motd, text))
+        Ok(self.logged_in_reply(code, motd, text))
     }
 
     /// The thread is the account from here on. Opens `root` with the account's rights, if it is not open yet.
@@ -164,8 +186,8 @@ impl Session {
         denied.fold(Letters::default(), |letters, (_, more)| letters.with(more))
     }
 
-    /// Logs the login, and says what 230 says of it.
-    fn welcome(&self, account: &Account, note: &str) -> String {
+    /// Logs the login, and says what 230 or 232 says of it.
+    fn welcome(&self, account: &Account, code: ReplyCode, note: &str) -> String {
         let restricted = if account.confined { ", access restrictions apply" } else { "" };
         match &account.kind {
             AccountKind::Anonymous { email } => {
@@ -184,7 +206,11 @@ impl Session {
                     event = "login", host:% = host, user = account.name.as_str();
                     "FTP LOGIN FROM {host} as {name}"
                 );
-                format!("User {name} logged in{restricted}.{note}")
+                let how = match code {
+                    ReplyCode::LoggedInBySecurityExchange => ", authorized by security data exchange",
+                    _ => "",
+                };
+                format!("User {name} logged in{how}{restricted}.{note}")
             }
         }
     }
