@@ -1,5 +1,5 @@
-//! The limit: what a thread per connection, sendfile(2) and splice(2) can do
-//! when nothing is checked, logged or shared.
+//! The limit: what a thread per connection, sendfile(2), splice(2) and rustls can
+//! do when nothing is checked, logged or shared.
 //!
 //! It speaks enough FTP for the load generator's own client and runs as a
 //! process of its own, so that its processor time and memory are counted like
@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::thread;
 
 use rustix::pipe::SpliceFlags;
+use rustls::ServerConfig;
+
+use crate::tls::{self, Control};
 
 /// Bytes a call of sendfile(2): more is no faster.
 const SEND_CHUNK: usize = 1 << 20;
@@ -20,23 +23,26 @@ const SEND_CHUNK: usize = 1 << 20;
 const PIPE: usize = 1 << 20;
 
 /// Serves `root` until it is killed.
-pub(crate) fn serve(root: &Path, port: u16) -> io::Result<()> {
+pub(crate) fn serve(root: &Path, port: u16, certificate: &Path) -> io::Result<()> {
+    let config = tls::server(certificate)?;
     let root: Arc<Path> = root.into();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     // std asks for a queue too short for a thousand clients at once.
     rustix::net::listen(&listener, 4096)?;
     for control in listener.incoming() {
-        let (control, root) = (control?, Arc::clone(&root));
-        thread::Builder::new().stack_size(64 << 10).spawn(move || {
+        let (control, root, config) = (control?, Arc::clone(&root), Arc::clone(&config));
+        thread::Builder::new().stack_size(128 << 10).spawn(move || {
             // A client that goes away ends its session, and nothing else.
-            let _ = session(control, &root);
+            let _ = session(control, &root, &config);
         })?;
     }
     Ok(())
 }
 
-fn session(mut control: TcpStream, root: &Path) -> io::Result<()> {
+fn session(control: TcpStream, root: &Path, config: &Arc<ServerConfig>) -> io::Result<()> {
     control.set_nodelay(true)?;
+    let mut control = Control::new(control);
+    let mut protected = false;
     let mut passive: Option<TcpListener> = None;
     let mut input = [0; 512];
     let mut used = 0;
@@ -53,6 +59,15 @@ fn session(mut control: TcpStream, root: &Path) -> io::Result<()> {
             match verb {
                 "USER" => control.write_all(b"331 Send anything.\r\n")?,
                 "PASS" => control.write_all(b"230 Logged in.\r\n")?,
+                "AUTH" => {
+                    control.write_all(b"234 Go on.\r\n")?;
+                    control.secure(tls::accept(config)?)?;
+                }
+                "PBSZ" => control.write_all(b"200 So be it.\r\n")?,
+                "PROT" => {
+                    protected = true;
+                    control.write_all(b"200 Protected.\r\n")?;
+                }
                 "TYPE" => control.write_all(b"200 Image.\r\n")?,
                 "PASV" => {
                     let port = listen(&mut passive)?;
@@ -61,7 +76,11 @@ fn session(mut control: TcpStream, root: &Path) -> io::Result<()> {
                 "RETR" => {
                     let file = File::open(root.join(argument))?;
                     let data = open_data(&mut control, passive.as_ref())?;
-                    send(&data, &file)?;
+                    if protected {
+                        send_by_tls(&data, &file, config)?
+                    } else {
+                        send(&data, &file)?
+                    }
                     drop(data);
                     control.write_all(b"226 Sent.\r\n")?;
                 }
@@ -88,7 +107,7 @@ fn listen(passive: &mut Option<TcpListener>) -> io::Result<u16> {
     passive.as_ref().map_or(Ok(0), |listener| Ok(listener.local_addr()?.port()))
 }
 
-fn open_data(control: &mut TcpStream, passive: Option<&TcpListener>) -> io::Result<TcpStream> {
+fn open_data(control: &mut Control, passive: Option<&TcpListener>) -> io::Result<TcpStream> {
     let (data, _): (TcpStream, SocketAddr) =
         passive.ok_or_else(|| io::Error::other("a transfer without PASV"))?.accept()?;
     control.write_all(b"150 Here it comes.\r\n")?;
@@ -100,6 +119,12 @@ fn send(data: &TcpStream, file: &File) -> io::Result<()> {
     rustix::net::sockopt::set_tcp_cork(data, true)?;
     while rustix::fs::sendfile(data, file, None, SEND_CHUNK)? > 0 {}
     Ok(())
+}
+
+fn send_by_tls(mut data: &TcpStream, file: &File, config: &Arc<ServerConfig>) -> io::Result<()> {
+    let mut tls = tls::accept(config)?;
+    tls.complete_io(&mut data)?;
+    tls::encrypt(tls, file, &mut data)
 }
 
 fn receive(data: &TcpStream, file: &File) -> io::Result<()> {

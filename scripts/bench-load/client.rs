@@ -6,10 +6,14 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
+use rustls::ClientConfig;
+
+use crate::tls::{self, Control};
 
 /// No reply, and no byte of data, for so long: the server hangs, and the
 /// measurement is given up.
@@ -17,7 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A control connection.
 pub(crate) struct Client {
-    control: TcpStream,
+    control: Control,
+    /// With the sessions of the control connection, once that is TLS.
+    tls: Option<Arc<ClientConfig>>,
     input: Box<[u8; 4096]>,
     unread: Range<usize>,
     /// Where in `input` the last line of the last reply stands.
@@ -31,7 +37,8 @@ impl Client {
         control.set_nodelay(true)?;
         control.set_read_timeout(Some(PATIENCE))?;
         control.set_write_timeout(Some(PATIENCE))?;
-        let mut client = Client { control, input: Box::new([0; 4096]), unread: 0..0, last: 0..0 };
+        let control = Control::new(control);
+        let mut client = Client { control, tls: None, input: Box::new([0; 4096]), unread: 0..0, last: 0..0 };
         client.expect_reply(220)?;
         Ok(client)
     }
@@ -40,6 +47,23 @@ impl Client {
         let mut client = Client::connect(server)?;
         client.log_in("USER anonymous\r\n", "PASS bench@localhost\r\n")?;
         Ok(client)
+    }
+
+    /// By TLS, from before the login.
+    pub(crate) fn anonymous_by_tls(server: SocketAddr) -> io::Result<Client> {
+        let mut client = Client::connect(server)?;
+        client.expect("AUTH TLS\r\n", 234)?;
+        let config = tls::client()?;
+        client.control.secure(tls::connect(&config)?)?;
+        client.tls = Some(config);
+        client.log_in("USER anonymous\r\n", "PASS bench@localhost\r\n")?;
+        Ok(client)
+    }
+
+    /// Data connections are TLS from now on.
+    pub(crate) fn protect(&mut self) -> io::Result<()> {
+        self.expect("PBSZ 0\r\n", 200)?;
+        self.expect("PROT P\r\n", 200)
     }
 
     /// `user` and `password` are whole command lines.
@@ -95,6 +119,60 @@ impl Client {
         drop(data);
         self.expect_reply(226)?;
         Ok(total)
+    }
+
+    /// RETR by TLS, of `size` bytes. What comes is not decrypted, or the client
+    /// would be the limit: it is counted, with what TLS adds to it.
+    pub(crate) fn retrieve_by_tls(&mut self, line: &str, size: u64, scratch: &mut [u8]) -> io::Result<()> {
+        let config = self.tls.clone().ok_or(io::ErrorKind::NotConnected)?;
+        let data = self.passive()?;
+        self.preliminary(line)?;
+        let mut tls = tls::connect_data(&config, &data)?;
+        data.set_nonblocking(true)?;
+        let (mut total, mut heard) = (0, Instant::now());
+        while heard.elapsed() < PATIENCE {
+            match discard_some(&data, scratch) {
+                Ok(Some(0)) => break,
+                Ok(Some(got)) => (total, heard) = (total + got, Instant::now()),
+                // Closed just when it was sent the close_notify.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset && total >= size => break,
+                Err(error) => return Err(error),
+                Ok(None) => {
+                    // The server's close_notify may be among what was not
+                    // decrypted, and vsftpd waits for the answer to its own.
+                    if total >= size && heard.elapsed() > Duration::from_millis(2) {
+                        tls.send_close_notify();
+                        let _ = tls.write_tls(&mut &data);
+                    }
+                    pause();
+                }
+            }
+        }
+        drop(data);
+        self.expect_reply(226)?;
+        if (size..size + size / 20).contains(&total) {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("{total} bytes of TLS for {size}")))
+    }
+
+    /// STOR by TLS as far as the handshake, with all there is to send encrypted.
+    pub(crate) fn begin_upload(&mut self, line: &str, file: &File) -> io::Result<Upload> {
+        let config = self.tls.clone().ok_or(io::ErrorKind::NotConnected)?;
+        let data = self.passive()?;
+        self.preliminary(line)?;
+        let tls = tls::connect_data(&config, &data)?;
+        let size = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        let mut ciphertext = Vec::with_capacity(size + size / 100);
+        tls::encrypt(tls, file, &mut ciphertext)?;
+        Ok(Upload { data, ciphertext })
+    }
+
+    pub(crate) fn finish_upload(&mut self, upload: &Upload) -> io::Result<()> {
+        let mut data = &upload.data;
+        data.write_all(&upload.ciphertext)?;
+        data.shutdown(Shutdown::Write)?;
+        self.expect_reply(226)
     }
 
     /// RETR without waiting for a reply: `finish` does.
@@ -169,6 +247,12 @@ impl Client {
             self.unread.end += got;
         }
     }
+}
+
+/// An upload by TLS that has only to be sent.
+pub(crate) struct Upload {
+    data: TcpStream,
+    ciphertext: Vec<u8>,
 }
 
 /// h1,h2,h3,h4,p1,p2 from a 227.

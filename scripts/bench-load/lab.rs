@@ -24,10 +24,14 @@ pub(crate) struct Lab {
 pub(crate) struct Sizes {
     pub(crate) image: u64,
     pub(crate) text: u64,
+    /// By TLS.
+    pub(crate) tls: u64,
     /// Files for each of the 8 sessions.
     pub(crate) small_files: usize,
     /// Logins for each of the 16 clients.
     pub(crate) logins: usize,
+    /// For each of the 8 clients.
+    pub(crate) tls_logins: usize,
     pub(crate) account_logins: usize,
     pub(crate) idle_sessions: usize,
 }
@@ -36,16 +40,20 @@ impl Sizes {
     pub(crate) const FULL: Sizes = Sizes {
         image: 1 << 30,
         text: 256 << 20,
+        tls: 512 << 20,
         small_files: 1500,
         logins: 60,
+        tls_logins: 60,
         account_logins: 8,
         idle_sessions: 2000,
     };
     pub(crate) const QUICK: Sizes = Sizes {
         image: 256 << 20,
         text: 64 << 20,
+        tls: 128 << 20,
         small_files: 400,
         logins: 20,
+        tls_logins: 20,
         account_logins: 2,
         idle_sessions: 300,
     };
@@ -57,11 +65,17 @@ pub(crate) const TEN_MIB: u64 = 10 << 20;
 /// Bytes of a line of text in the file, its LF included.
 const LINE: usize = 60;
 
+/// ECDSA with P-256, as certificates have it that are made today.
+const CERTIFICATE: &str = include_str!("../../tests/data/tls/ecdsa.pem");
+const KEY: &str = include_str!("../../tests/data/tls/ecdsa.key");
+
 /// Something to transfer. Made when the first measurement asks for it.
 #[derive(Clone, Copy)]
 pub(crate) enum Material {
     /// Bytes, `Sizes::image` of them.
     Image,
+    /// Bytes, `Sizes::tls` of them.
+    Tls,
     /// Lines that end with LF.
     Text,
     /// The same lines with CRLF, as they travel in TYPE A.
@@ -90,7 +104,16 @@ impl Lab {
         }
         // vsftpd refuses an anonymous root that its client may write to.
         fs::set_permissions(lab.uploads(), Permissions::from_mode(0o777))?;
+        // ferryd refuses a key that others may read.
+        let certificate = lab.certificate();
+        fs::write(&certificate, [CERTIFICATE, KEY].concat())?;
+        fs::set_permissions(certificate, Permissions::from_mode(0o600))?;
         Ok(lab)
+    }
+
+    /// The certificate of all servers, and its key.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.dir.join("conf/tls.pem")
     }
 
     /// The anonymous clients' root.
@@ -114,6 +137,7 @@ impl Lab {
         }
         match material {
             Material::Image => write_bytes(&path, self.sizes.image)?,
+            Material::Tls => write_bytes(&path, self.sizes.tls)?,
             Material::Small => write_bytes(&path, SMALL)?,
             Material::TenMib => write_bytes(&path, TEN_MIB)?,
             Material::Text => write_lines(&path, self.sizes.text, b"\n")?,
@@ -139,6 +163,7 @@ impl Material {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Material::Image => "image",
+            Material::Tls => "image-tls",
             Material::Text => "text",
             Material::NetworkText => "text-crlf",
             Material::Small => "small",

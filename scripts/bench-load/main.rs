@@ -8,6 +8,7 @@
 //! | `client` | an FTP client that costs little |
 //! | `servers` | ferryd, the others, how each is started |
 //! | `bare` | the bare loop, the limit |
+//! | `tls` | what both say over TLS |
 //! | `accounting` | processor time and memory of a process tree |
 //! | `lab` | directories, files, sizes |
 //! | `report` | medians, ratios, tables |
@@ -28,6 +29,8 @@ mod report;
 mod run;
 #[cfg(target_os = "linux")]
 mod servers;
+#[cfg(target_os = "linux")]
+mod tls;
 #[cfg(target_os = "linux")]
 mod workloads;
 

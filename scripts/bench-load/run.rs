@@ -18,7 +18,7 @@ pub(crate) fn main() -> ExitCode {
     // Cargo adds a word of its own to those of a benchmark.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--serve-bare", port, root] => serve_bare(port, root),
+        ["--serve-bare", port, root, certificate] => serve_bare(port, root, certificate),
         _ => run(&words),
     };
     match done {
@@ -30,8 +30,8 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn serve_bare(port: &str, root: &str) -> io::Result<()> {
-    bare::serve(Path::new(root), port.parse().map_err(io::Error::other)?)
+fn serve_bare(port: &str, root: &str, certificate: &str) -> io::Result<()> {
+    bare::serve(Path::new(root), port.parse().map_err(io::Error::other)?, Path::new(certificate))
 }
 
 fn run(words: &[String]) -> io::Result<()> {

@@ -89,7 +89,9 @@ impl Contender {
     }
 
     /// The program and its arguments, with its configuration written.
-    fn command_line(self, lab: &Lab, port: u16, logins: Logins) -> io::Result<Vec<String>> {
+    fn command_line(self, lab: &Lab, port: u16, setting: Setting) -> io::Result<Vec<String>> {
+        let Setting { logins, tls, .. } = setting;
+        let certificate = lab.certificate();
         let program = self.program(lab)?;
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let root = text(&lab.root());
@@ -103,18 +105,21 @@ impl Contender {
                     Logins::Pam => add("--no-anonymous --auth pam"),
                     Logins::Shadow => add("--no-anonymous --auth shadow"),
                 }
+                if tls {
+                    add(&format!("--tls=allow --tls-cert {}", text(&certificate)));
+                }
             }
             Contender::Vsftpd if logins == Logins::Shadow => {
                 return Err(io::Error::other("has PAM alone"));
             }
             Contender::Vsftpd => {
                 let file = lab.path("conf/vsftpd.conf");
-                fs::write(&file, vsftpd_conf(lab, port))?;
+                fs::write(&file, vsftpd_conf(lab, port, tls))?;
                 add(&text(&file));
             }
             Contender::Proftpd => {
                 let file = lab.path("conf/proftpd.conf");
-                fs::write(&file, proftpd_conf(lab, port, logins))?;
+                fs::write(&file, proftpd_conf(lab, port, setting))?;
                 add(&format!("-n -q -c {}", text(&file)));
             }
             Contender::PureFtpd => {
@@ -122,8 +127,11 @@ impl Contender {
                 add(&format!("-S 127.0.0.1,{port} -4 -H -M -c 3000 -C 3000 -I 60 -L 1000000:20"));
                 add(&format!("-U 022:022 -f none -g {pid_file}"));
                 add(if logins == Logins::Pam { "-l pam" } else { "-l unix" });
+                if tls {
+                    add(&format!("-Y 1 -2 {}", text(&certificate)));
+                }
             }
-            Contender::Bare => add(&format!("--serve-bare {port} {root}")),
+            Contender::Bare => add(&format!("--serve-bare {port} {root} {}", text(&certificate))),
         }
         Ok(line)
     }
@@ -161,6 +169,8 @@ pub(crate) struct Setting {
     /// connection, rates otherwise differ twofold by where the scheduler puts
     /// the two.
     pub(crate) apart: bool,
+    /// TLS for whoever asks for it.
+    pub(crate) tls: bool,
 }
 
 /// Lets this thread, and what it starts from now on, run on these of the
@@ -190,7 +200,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(contender: Contender, lab: &Lab, setting: Setting) -> io::Result<Server> {
         let address = free_address()?;
-        let line = contender.command_line(lab, address.port(), setting.logins)?;
+        let line = contender.command_line(lab, address.port(), setting)?;
         let log_file = lab.path(&format!("logs/{}", contender.name()));
         let log = File::create(&log_file)?;
         let group = Group::new(&lab.tag);
@@ -295,7 +305,16 @@ fn free_address() -> io::Result<SocketAddr> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
-fn vsftpd_conf(lab: &Lab, port: u16) -> String {
+fn vsftpd_conf(lab: &Lab, port: u16, tls: bool) -> String {
+    let tls = if tls {
+        format!(
+            "ssl_enable=YES\nallow_anon_ssl=YES\nforce_local_logins_ssl=NO\nforce_local_data_ssl=NO\n\
+             ssl_ciphers=HIGH\nrsa_cert_file={0}\nrsa_private_key_file={0}\n",
+            lab.certificate().display(),
+        )
+    } else {
+        String::new()
+    };
     format!(
         "listen=YES\nlisten_address=127.0.0.1\nlisten_port={port}\nbackground=NO\n\
          anonymous_enable=YES\nlocal_enable=YES\nwrite_enable=YES\nanon_upload_enable=YES\n\
@@ -303,19 +322,30 @@ fn vsftpd_conf(lab: &Lab, port: u16) -> String {
          anon_root={root}\nftp_username=ftp\nnopriv_user=nobody\nsecure_chroot_dir={empty}\n\
          pam_service_name=vsftpd\nsession_support=NO\nascii_download_enable=YES\nascii_upload_enable=YES\n\
          xferlog_enable=NO\nconnect_from_port_20=NO\nmax_clients=0\nmax_per_ip=0\nidle_session_timeout=3600\n\
-         isolate=NO\nisolate_network=NO\nseccomp_sandbox=NO\n",
+         isolate=NO\nisolate_network=NO\nseccomp_sandbox=NO\n{tls}",
         root = lab.root().display(),
         empty = lab.path("empty").display(),
     )
 }
 
-fn proftpd_conf(lab: &Lab, port: u16, logins: Logins) -> String {
-    let (pam, order) = match logins {
+fn proftpd_conf(lab: &Lab, port: u16, setting: Setting) -> String {
+    let modules = lab.peers.as_deref().unwrap_or(Path::new("/")).join("proftpd-mod-crypto/usr/lib/proftpd");
+    let tls = if setting.tls {
+        format!(
+            "ModulePath {}\nLoadModule mod_tls.c\nTLSEngine on\nTLSRequired off\nTLSLog none\n\
+             TLSProtocol TLSv1.2 TLSv1.3\nTLSECCertificateFile {1}\nTLSECCertificateKeyFile {1}\n",
+            modules.display(),
+            lab.certificate().display(),
+        )
+    } else {
+        String::new()
+    };
+    let (pam, order) = match setting.logins {
         Logins::Pam => ("on", "mod_auth_pam.c* mod_auth_unix.c"),
         Logins::Anonymous | Logins::Shadow => ("off", "mod_auth_unix.c"),
     };
     format!(
-        "ServerName bench\nServerType standalone\nDefaultServer on\nPort {port}\nDefaultAddress 127.0.0.1\n\
+        "{tls}ServerName bench\nServerType standalone\nDefaultServer on\nPort {port}\nDefaultAddress 127.0.0.1\n\
          SocketBindTight on\nUseIPv6 off\nUseReverseDNS off\nUser nobody\nGroup nogroup\nUmask 022\n\
          MaxInstances none\nTCPBacklog 255\nTimeoutIdle 3600\nTimeoutLogin 300\nAllowOverwrite on\n\
          AuthPAM {pam}\nAuthOrder {order}\nRequireValidShell off\n\

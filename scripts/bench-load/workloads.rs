@@ -107,7 +107,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "account",
         title: |_| "Account logins by PAM".into(),
         rounds: [5, 3],
-        setting: Setting { logins: Logins::Pam, apart: false },
+        setting: Setting { logins: Logins::Pam, apart: false, tls: false },
         bare: false,
         rows: LOGINS,
         run: account_logins,
@@ -117,10 +117,42 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "account-shadow",
         title: |_| "Account logins by /etc/shadow".into(),
         rounds: [5, 3],
-        setting: Setting { logins: Logins::Shadow, apart: false },
+        setting: Setting { logins: Logins::Shadow, apart: false, tls: false },
         bare: false,
         rows: LOGINS,
         run: account_logins,
+        goals: &[goal(0, Against::BestPeer, Want::AtLeast(1.0))],
+    },
+    Workload {
+        name: "tls-retr",
+        title: |lab| format!("RETR {} MiB, image, TLS 1.3", lab.sizes.tls >> 20),
+        rounds: [5, 3],
+        setting: Setting { tls: true, ..ALONE },
+        bare: true,
+        rows: RATE,
+        run: retrieve_by_tls,
+        goals: &[goal(0, Against::Bare, Want::AtLeast(0.9)), goal(0, Against::BestPeer, Want::AtLeast(1.0))],
+    },
+    Workload {
+        name: "tls-stor",
+        title: |lab| format!("STOR {} MiB, image, TLS 1.3", lab.sizes.tls >> 20),
+        rounds: [5, 3],
+        setting: Setting { tls: true, ..ALONE },
+        bare: false,
+        rows: RATE,
+        run: store_by_tls,
+        goals: &[goal(0, Against::BestPeer, Want::AtLeast(1.0))],
+    },
+    Workload {
+        name: "tls-login",
+        title: |_| "Anonymous logins by TLS, 8 at a time".into(),
+        rounds: [5, 3],
+        setting: Setting { tls: true, ..TOGETHER },
+        bare: true,
+        rows: LOGINS,
+        run: |lab, server| {
+            log_in_and_out(server, 8, lab.sizes.tls_logins, || Client::anonymous_by_tls(server.address))
+        },
         goals: &[goal(0, Against::BestPeer, Want::AtLeast(1.0))],
     },
     Workload {
@@ -195,8 +227,8 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 ];
 
 /// One session.
-const ALONE: Setting = Setting { logins: Logins::Anonymous, apart: true };
-const TOGETHER: Setting = Setting { logins: Logins::Anonymous, apart: false };
+const ALONE: Setting = Setting { logins: Logins::Anonymous, apart: true, tls: false };
+const TOGETHER: Setting = Setting { logins: Logins::Anonymous, apart: false, tls: false };
 
 const RATE: &[Row] = &[row("MiB/s", Better::More, 0), row("server CPU, s/GiB", Better::Less, 3)];
 const LOGINS: &[Row] =
@@ -267,6 +299,44 @@ fn store(
     Ok(spent.rates(expected * TIMES as u64))
 }
 
+/// Two, because that is how many sessions some servers let a client resume.
+const TLS_TIMES: usize = 2;
+
+fn retrieve_by_tls(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
+    lab.material(Material::Tls)?;
+    let size = lab.sizes.tls;
+    let mut client = Client::anonymous_by_tls(server.address)?;
+    client.protect()?;
+    client.expect("TYPE I\r\n", 200)?;
+    let line = format!("RETR {}\r\n", Material::Tls.name());
+    let mut scratch = vec![0; SCRATCH];
+    let mut spent = Spent::default();
+    for _ in 0..TLS_TIMES {
+        spent.on(server, || client.retrieve_by_tls(&line, size, &mut scratch))?;
+    }
+    client.quit()?;
+    Ok(spent.rates(size * TLS_TIMES as u64))
+}
+
+fn store_by_tls(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
+    let path = lab.material(Material::Tls)?;
+    let mut client = Client::anonymous_by_tls(server.address)?;
+    client.protect()?;
+    client.expect("TYPE I\r\n", 200)?;
+    let mut spent = Spent::default();
+    for number in 0..TLS_TIMES {
+        let line = format!("STOR up/stored-{number}\r\n");
+        let upload = client.begin_upload(&line, &File::open(&path)?)?;
+        spent.on(server, || client.finish_upload(&upload))?;
+        let stored = lab.uploads().join(format!("stored-{number}"));
+        let size = fs::metadata(&stored)?.len();
+        fs::remove_file(stored)?;
+        same("bytes stored", size, lab.sizes.tls)?;
+    }
+    client.quit()?;
+    Ok(spent.rates(lab.sizes.tls * TLS_TIMES as u64))
+}
+
 fn small_files(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
     lab.material(Material::Small)?;
     let count = lab.sizes.small_files;
@@ -297,13 +367,23 @@ fn account_logins(lab: &Lab, server: &Server) -> io::Result<Vec<f64>> {
 }
 
 fn logins(server: &Server, at_once: usize, each: usize, user: &str, password: &str) -> io::Result<Vec<f64>> {
-    let address = server.address;
+    log_in_and_out(server, at_once, each, || {
+        let mut client = Client::connect(server.address)?;
+        client.log_in(user, password)?;
+        Ok(client)
+    })
+}
+
+fn log_in_and_out(
+    server: &Server,
+    at_once: usize,
+    each: usize,
+    log_in: impl Fn() -> io::Result<Client> + Sync,
+) -> io::Result<Vec<f64>> {
     let cpu = server.group.cpu();
     let (_, spent) = together(server, vec![(); at_once], |()| {
         for _ in 0..each {
-            let mut client = Client::connect(address)?;
-            client.log_in(user, password)?;
-            client.quit()?;
+            log_in()?.quit()?;
         }
         Ok(())
     })?;
