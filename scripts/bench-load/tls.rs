@@ -20,8 +20,8 @@ use rustls::{
     SignatureScheme,
 };
 
-/// What is read of a file and encrypted at once.
-const PIECE: usize = 128 << 10;
+/// What is read of a file and encrypted at once: less, or more, is slower.
+const PIECE: usize = 64 << 10;
 
 /// A control connection, that may become TLS.
 pub(crate) struct Control {

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::DataConnection;
-use super::flow::{Flow, Watch};
+use super::flow::{Flow, TLS_PIECE, Watch};
 use super::tally::Quota;
 use crate::proto::codec::{Inbound, Outbound};
 use crate::sys::files;
@@ -179,7 +179,7 @@ fn send_buffered(
     mut at: u64,
     mut codec: Outbound,
 ) -> Result<(), TransferError> {
-    let piece = flow.piece(CONVERT_PIECE);
+    let piece = flow.piece(if flow.is_plain() { CONVERT_PIECE } else { TLS_PIECE });
     let (mut chunk, mut out) = (Vec::with_capacity(piece), Vec::new());
     loop {
         chunk.clear();
