@@ -1,5 +1,5 @@
-//! ftphosts: virtual hosts, told apart by the address that a client connected to, and who
-//! may log in from where.
+//! ftphosts: virtual hosts, told apart by the address that a client connected to or by HOST,
+//! and who may log in from where.
 //!
 //! A line of FreeBSD's is `hostname user statfile welcome motd`, `-` or nothing for what the
 //! server has. Lines of wu-ftpd's begin with `allow` or `deny`, a user and addresses. Names
@@ -17,6 +17,7 @@ use super::anonymous::Anonymous;
 use super::policy::{AdminFile, Fault, Subject, is_plausible_name};
 use super::{Refusal, Trail};
 use crate::config::{AnonymousPolicy, Cidr};
+use crate::proto::host::HostName;
 
 const FILE: &str = "ftphosts";
 
@@ -81,6 +82,17 @@ impl Hosts {
     pub(crate) fn at(&self, local: IpAddr) -> Option<Arc<VirtualHost>> {
         let local = local.to_canonical();
         self.hosts.iter().find(|(address, _)| *address == local).map(|(_, host)| Arc::clone(host))
+    }
+
+    /// The virtual host of this name.
+    pub(crate) fn named(&self, name: &HostName) -> Option<Arc<VirtualHost>> {
+        match name {
+            HostName::Address(address) => self.at(*address),
+            HostName::Name(_) => {
+                let mut hosts = self.hosts.iter().map(|(_, host)| host);
+                hosts.find(|host| name.is(&host.name)).map(Arc::clone)
+            }
+        }
     }
 
     /// The files of statistics that they name.

@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Pbsz(u64),
     Prot(u8),
     Ccc,
+    Host(Vec<u8>),
     Site(SiteCommand),
 }
 
@@ -255,12 +256,15 @@ pub(crate) static COMMANDS: &[CommandSpec] = &[
     CommandSpec { verb: "CCC", syntax: "", help: "clear the control connection", needs: Anyone, feat: &["CCC"],
         parse: Some(|arg| arg.none().map(|()| Command::Ccc)) },
 
-    // What else RFC 2228 has, and RFC 7151: not here.
+    // RFC 7151.
+    CommandSpec { verb: "HOST", syntax: "<sp> name", help: "choose the virtual host, before USER", needs: Anyone, feat: &["HOST"],
+        parse: Some(|arg| Ok(Command::Host(arg.required()?))) },
+
+    // What else RFC 2228 has: not here.
     CommandSpec { verb: "ADAT", syntax: "<sp> base64-data", help: "security data", needs: Anyone, feat: &[], parse: None },
     CommandSpec { verb: "MIC", syntax: "<sp> base64-data", help: "integrity protected command", needs: Anyone, feat: &[], parse: None },
     CommandSpec { verb: "CONF", syntax: "<sp> base64-data", help: "confidential command", needs: Anyone, feat: &[], parse: None },
     CommandSpec { verb: "ENC", syntax: "<sp> base64-data", help: "private command", needs: Anyone, feat: &[], parse: None },
-    CommandSpec { verb: "HOST", syntax: "<sp> name", help: "name the virtual host", needs: Anyone, feat: &[], parse: None },
 
     // RFC 765: mail, which left FTP with RFC 821.
     CommandSpec { verb: "MLFL", syntax: "<sp> user", help: "mail a file", needs: Anyone, feat: &[], parse: None },

@@ -3,6 +3,7 @@
 pub(crate) mod argument;
 pub(crate) mod codec;
 pub(crate) mod command;
+pub(crate) mod host;
 pub(crate) mod listing;
 pub(crate) mod params;
 pub(crate) mod path;

@@ -89,6 +89,7 @@ impl Session {
             Command::Pbsz(size) => self.pbsz(size),
             Command::Prot(level) => self.prot(level),
             Command::Ccc => self.ccc(),
+            Command::Host(name) => self.choose_host(&name),
             Command::Site(site) => self.site(site, &line),
         }
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::account::VirtualHost;
+use crate::proto::host::HostName;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::telnet::{Line, LineReader};
 use crate::server::limits::Slot;
@@ -60,6 +61,8 @@ pub(crate) struct Resumed {
     protection: Protection,
     /// The USER that began it; `None` after REIN, which is answered with a greeting.
     line: Option<Vec<u8>>,
+    /// As the parameters: USER leaves it, REIN does not (RFC 7151 section 3.3).
+    virtual_host: Option<Arc<VirtualHost>>,
     /// USER leaves the transfer parameters as they are, REIN resets them (RFC 959 section 4.1.1).
     parameters: Option<Parameters>,
     failures: u32,
@@ -71,8 +74,10 @@ const TIME_TO_READ: Duration = Duration::from_secs(3);
 /// One client's session.
 struct Session {
     shared: Arc<Shared>,
-    /// The virtual host that the client connected to.
+    /// The virtual host that the client connected to, or chose with HOST.
     virtual_host: Option<Arc<VirtualHost>>,
+    /// What HOST said.
+    asked_host: Option<HostName>,
     control: ControlConnection,
     protection: Protection,
     /// Its place among the clients; given back on drop.
@@ -117,6 +122,7 @@ impl Session {
         let virtual_host = shared.hosts.read().at(control.local.ip());
         Session {
             virtual_host,
+            asked_host: None,
             parameters: Parameters::new(limits.idle_timeout),
             login_deadline: Instant::now() + limits.login_timeout,
             control,
@@ -188,6 +194,9 @@ impl Session {
         self.control.resume(resumed.tls, resumed.reader);
         self.protection = resumed.protection;
         self.failures = resumed.failures;
+        if resumed.line.is_some() {
+            self.virtual_host = resumed.virtual_host;
+        }
         if let Some(parameters) = resumed.parameters {
             self.parameters = parameters;
         }
@@ -276,9 +285,11 @@ impl Session {
         let (peer, local) = (self.control.peer, self.control.local);
         let (stream, tls, reader) = self.control.into_parts();
         let parameters = line.is_some().then_some(self.parameters);
+        let virtual_host = self.virtual_host;
         let (protection, failures) = (self.protection, self.failures);
         let implicit_tls = protection.implicit;
-        let resumed = Some(Box::new(Resumed { reader, tls, protection, line, parameters, failures }));
+        let resumed =
+            Some(Box::new(Resumed { reader, tls, protection, line, virtual_host, parameters, failures }));
         let client = Client { stream, peer, local, slot: self.slot, implicit_tls, resumed };
         Served { identity_changed, handover: Some(client) }
     }

@@ -82,6 +82,10 @@ impl Session {
         self.control.secure(binding.control()?, self.login_deadline, &self.shared.shutdown)?;
         binding.seal();
         self.protection.binding = Some(binding);
+        // What was said in the clear may not be the client's word: this is.
+        if self.asked_host.as_ref().is_some_and(|name| self.contradicts_tls(name)) {
+            self.forget_host();
+        }
         if let Some(tls) = self.control.tls() {
             log::debug!("{}: {}", self.host(), tls.describe());
         }

@@ -174,6 +174,11 @@ impl TlsConnection {
         self.tls.send_close_notify();
     }
 
+    /// The name that the client asked for (SNI, RFC 6066 section 3).
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.tls.server_name()
+    }
+
     /// Whom the client's certificate names, if it has shown one.
     pub(crate) fn client_names(&self) -> Vec<String> {
         let first = self.tls.peer_certificates().and_then(|chain| chain.first());

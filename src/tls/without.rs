@@ -89,6 +89,10 @@ impl TlsConnection {
 
     pub(crate) fn close(&mut self) {}
 
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        match self.0 {}
+    }
+
     pub(crate) fn client_names(&self) -> Vec<String> {
         match self.0 {}
     }

@@ -10,7 +10,7 @@ const WORKING: &[&str] = &[
     "USER", "PASS", "ACCT", "CWD", "XCWD", "CDUP", "XCUP", "QUIT", "REIN", "PORT", "PASV", "EPRT", "EPSV",
     "LPRT", "LPSV", "TYPE", "STRU", "MODE", "RETR", "STOR", "STOU", "APPE", "ALLO", "REST", "RNFR", "RNTO",
     "ABOR", "DELE", "RMD", "XRMD", "MKD", "XMKD", "PWD", "XPWD", "LIST", "NLST", "SITE", "SYST", "STAT",
-    "HELP", "NOOP", "FEAT", "OPTS", "SIZE", "MDTM", "MFMT", "MLST", "MLSD", "CLNT", "LANG",
+    "HELP", "NOOP", "FEAT", "OPTS", "SIZE", "MDTM", "MFMT", "MLST", "MLSD", "CLNT", "LANG", "HOST",
 ];
 
 /// Known by name, and refused.

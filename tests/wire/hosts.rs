@@ -36,6 +36,47 @@ fn a_virtual_host_has_a_name_and_texts_of_its_own() {
 }
 
 #[test]
+fn host_chooses_a_virtual_host_before_the_login() {
+    let (etc, server) = start("127.0.0.2 - - ETC/welcome2 ETC/motd2\nlocalhost - - ETC/welcome1\n", &[]);
+    etc.write("welcome1", "the first");
+    etc.write("welcome2", "the second");
+    etc.write("motd2", "second motd");
+    let mut client = server.connect();
+    assert!(client.send("FEAT").expect(211).text().contains("\n HOST\n"));
+    let text = client.send("HOST [127.0.0.2]").expect(220).text();
+    assert!(text.starts_with("220-the second\n220 127.0.0.2 FTP server "), "{text}");
+    for (name, code) in [
+        ("no.such.host.invalid", 504),
+        ("[127.0.0.3]", 504),
+        ("[::1", 501),
+        ("a b", 501),
+        ("[no address]", 501),
+        ("", 501),
+    ] {
+        client.send(format!("HOST {name}")).expect(code);
+    }
+    assert!(client.send("STAT").expect(211).text().starts_with("211-127.0.0.2 "), "refusals change nothing");
+    client.send("USER ftp").expect(331);
+    client.send("HOST localhost").expect(503);
+    assert!(client.send("PASS x@").expect(230).text().starts_with("230-second motd\n"));
+    client.send("HOST localhost").expect(503);
+    // USER leaves the choice as it is, REIN does not.
+    client.send("USER ftp").expect(331);
+    assert!(client.send("PASS x@").expect(230).text().starts_with("230-second motd\n"));
+    client.send("REIN").expect(220);
+    assert!(client.send("STAT").expect(211).text().starts_with("211-localhost "));
+    client.send("HOST 127.0.0.2").expect(220);
+    assert!(client.send("HOST LocalHost.").expect(220).text().starts_with("220-the first\n"));
+    client.send("HOST [127.0.0.2]").expect(220);
+    client.send("REIN").expect(220);
+    assert!(client.send("STAT").expect(211).text().starts_with("211-localhost "));
+    client.send("HOST [127.0.0.1]").expect(220);
+    let (_etc, plain) = start("", &[]);
+    plain.connect().send("HOST [127.0.0.1]").expect(220);
+    plain.connect().send("HOST [127.0.0.2]").expect(504);
+}
+
+#[test]
 fn virtual_hosts_are_read_anew_on_sighup() {
     let (etc, server) = start("", &[]);
     assert!(!greeting(&server, 1).contains("127.0.0.2"));

@@ -323,6 +323,33 @@ fn whom_a_certificate_names_needs_no_password() {
     asks(&start(&[]));
 }
 
+#[test]
+fn host_and_sni_say_the_same() {
+    let pems = Pems::new();
+    let etc = pems.path("etc");
+    std::fs::create_dir(&etc).unwrap();
+    std::fs::write(etc.join("ftphosts"), "localhost\n127.0.0.2\n").unwrap();
+    let server = pems.serve(&["rsa"], &["-c", etc.to_str().unwrap()]);
+    // SNI holds no addresses: whoever connects to one does not send it.
+    for (name, in_the_clear, code, host) in
+        [("localhost", "[127.0.0.2]", 504, "localhost"), ("127.0.0.1", "localhost", 220, "127.0.0.2")]
+    {
+        let mut clear = greeted(&server);
+        clear.write_all(format!("HOST {in_the_clear}\r\n").as_bytes()).unwrap();
+        expect_in_the_clear(&mut clear, "220");
+        clear.write_all(b"AUTH TLS\r\n").unwrap();
+        expect_in_the_clear(&mut clear, "234");
+        let mut client = TlsClient::on(clear, name, config(&VERSIONS)).unwrap();
+        let status = client.send("STAT").expect(211);
+        assert!(status.starts_with("211-localhost "), "{name}: {status}");
+        client.send("HOST [127.0.0.2]").expect(code);
+        let status = client.send("STAT").expect(211);
+        assert!(status.starts_with(&format!("211-{host} ")), "{name}: {status}");
+        client.send("HOST localhost").expect(220);
+        client.log_in_here();
+    }
+}
+
 fn greeted(server: &Server) -> TcpStream {
     let mut clear = connect(server.address());
     expect_in_the_clear(&mut clear, "220");

@@ -1,4 +1,4 @@
-//! USER PASS ACCT CWD CDUP REIN QUIT: RFC 959 section 4.1.1.
+//! USER PASS ACCT CWD CDUP REIN QUIT: RFC 959 section 4.1.1; HOST: RFC 7151.
 
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::account::{Account, AccountKind, Refusal};
+use crate::proto::host::HostName;
 use crate::proto::listing::Letters;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
@@ -16,6 +17,7 @@ use crate::session::state::{LoggedIn, Login, Parameters, Rates};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
 use crate::sys::root::Root;
 use crate::sys::{identity, sandbox};
+use crate::tls::TlsConnection;
 use crate::vfs::{DRAFTS, Filter, Vfs, Viewer};
 
 /// The failed login from which the log says that they repeat.
@@ -242,6 +244,37 @@ impl Session {
         Err(refused(ReplyCode::NotLoggedIn, "Login incorrect."))
     }
 
+    /// HOST: the virtual host by its name, or by its address.
+    pub(in crate::session) fn choose_host(&mut self, name: &[u8]) -> Result<Reply, Stop> {
+        if !matches!(self.login, Login::NotLoggedIn) {
+            return Err(refused(ReplyCode::BadSequence, "HOST must come before USER."));
+        }
+        let Some(name) = HostName::parse(name) else {
+            return Err(refused(ReplyCode::ArgumentError, "Not a host: a name, or an address in brackets."));
+        };
+        let local = self.control.local.ip().to_canonical();
+        let found = self.shared.hosts.read().named(&name);
+        let own = name.is(&self.shared.config.greeting.host_name) || name == HostName::Address(local);
+        if self.contradicts_tls(&name) || (found.is_none() && !own) {
+            return Err(refused(ReplyCode::ParameterNotImplemented, "This host is not known here."));
+        }
+        self.virtual_host = found;
+        self.asked_host = Some(name);
+        Ok(self.greeting())
+    }
+
+    /// The client has asked for a host of another name in the TLS handshake.
+    pub(in crate::session) fn contradicts_tls(&self, name: &HostName) -> bool {
+        let asked = self.control.tls().and_then(TlsConnection::server_name);
+        asked.is_some_and(|asked| !name.is(asked))
+    }
+
+    /// The virtual host is again that of the address that the client connected to.
+    pub(in crate::session) fn forget_host(&mut self) {
+        self.asked_host = None;
+        self.virtual_host = self.shared.hosts.read().at(self.control.local.ip());
+    }
+
     pub(in crate::session) fn acct(&self) -> Result<Reply, Stop> {
         match self.login {
             Login::LoggedIn(_) => Ok(Reply::new(ReplyCode::Superfluous, "No account is needed.")),
@@ -278,6 +311,7 @@ impl Session {
         self.login_deadline = Instant::now() + self.shared.config.limits.login_timeout;
         self.parameters = Parameters::new(self.shared.config.limits.idle_timeout);
         self.leftover.restart_at = 0;
+        self.forget_host();
         self.protection.begin_again();
         Ok(self.greeting())
     }
