@@ -20,7 +20,7 @@ use rustls::{
     SignatureScheme,
 };
 
-/// What is read of a file and encrypted at once: less, or more, is slower.
+/// What is read of a file and encrypted at once: more is slower.
 const PIECE: usize = 64 << 10;
 
 /// A control connection, that may become TLS.

@@ -14,8 +14,8 @@ use crate::tls::TlsConnection;
 /// A stream that never has to wait looks at the control connection after this many bytes.
 const LOOK_EVERY: u64 = 1 << 20;
 /// What is read of a file and encrypted at once: four records, which one call
-/// sends. With twice as much, what was read is in the cache no more when it is
-/// encrypted, and that costs a third of the rate.
+/// sends. Twice as much was a quarter slower or more where it was measured
+/// (scripts/bench tls-retr), half as much no faster.
 pub(super) const TLS_PIECE: usize = 64 << 10;
 /// Pieces of a transfer with a rate limit last this part of a second.
 const PIECES_A_SECOND: u64 = 20;
