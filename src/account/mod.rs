@@ -377,7 +377,13 @@ impl Authenticator {
     ) -> Result<Candidate, Refusal> {
         let c_name = accounts::c_name(name.as_bytes()).ok_or_else(|| Refusal::denied("not a user name"))?;
         let passwd = accounts::by_name(&c_name).map_err(Refusal::unavailable)?;
-        let passwd = passwd.ok_or_else(|| Refusal::denied("no such account"))?;
+        let Some(passwd) = passwd else {
+            // A file that cannot be read refuses whoever asks alike, or it would tell who exists.
+            let nobody = Subject { names: &[name.as_bytes()], groups: &[] };
+            self.listed(&nobody, trail)?;
+            self.jail(&nobody, Path::new("/"), trail)?;
+            return Err(Refusal::denied("no such account"));
+        };
         let known_as = is_plausible_name(&passwd.name).ok_or_else(|| Refusal::denied("not a user name"))?;
         let identity = identity_of(&passwd).map_err(Refusal::unavailable)?;
         let names = [name.as_bytes(), known_as.as_bytes()];

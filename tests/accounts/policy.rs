@@ -36,6 +36,10 @@ fn an_ftpusers_that_cannot_be_read_refuses_everybody() {
     log_in(&server, ONE);
     fs::create_dir(ground.path("etc/ftpusers")).expect("our own folder");
     expect_refused(&server, ONE);
+    // Who does not exist is told what those are told who do.
+    let mut stranger = server.connect();
+    stranger.send("USER ferrynobodyatall").expect(331);
+    stranger.send("PASS x").expect(421);
     fs::remove_dir(ground.path("etc/ftpusers")).expect("our own folder");
     std::os::unix::fs::symlink("ftpusers", ground.path("etc/ftpusers")).expect("a loop");
     expect_refused(&server, ONE);
