@@ -1,10 +1,7 @@
 //! `Config`: all that the command line decided, resolved once, never changed.
 //!
-//! `cli` reads the words; this module holds what they mean. Parts of the server
-//! take the group of settings that concerns them. Names of hosts, services and
-//! accounts are looked up here, once, at start.
-
-mod resolve;
+//! `cli` reads the words and looks up what they name; this module holds what they mean, and
+//! knows nobody. Parts of the server take the group of settings that concerns them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -20,9 +17,9 @@ pub(crate) struct Config {
     pub data: DataPolicy,
     pub files: FilePolicy,
     pub greeting: Greeting,
-    /// `--deny-commands`: rows of COMMANDS by their verbs, and of SITE_COMMANDS as `SITE CHMOD`.
     /// `None`: no TLS.
     pub tls: Option<TlsPolicy>,
+    /// `--deny-commands`: rows of COMMANDS by their verbs, and of SITE's as `SITE CHMOD`.
     pub denied_commands: Vec<String>,
     pub config_dir: PathBuf,
     /// `--control-socket`: where `--who` and `--kick` ask.
@@ -32,8 +29,6 @@ pub(crate) struct Config {
     /// What the administrator should know, logged at start.
     pub warnings: Vec<String>,
 }
-
-pub(crate) use resolve::Problem;
 
 /// How the server is started, and where it listens.
 #[derive(Clone, Debug)]

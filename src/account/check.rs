@@ -65,7 +65,7 @@ fn check_lines(
         if let Some(group) = name.strip_prefix(b"@").filter(|group| !group.is_empty())
             && accounts::c_name(group).is_none_or(|name| matches!(accounts::group_by_name(&name), Ok(None)))
         {
-            let what = format!("there is no group {}", crate::log::text(group));
+            let what = format!("there is no group {}", crate::logging::text(group));
             problems.push(file.fault(number, &what).to_string());
         }
         problems.extend(read(&file, number, rest).err().map(|fault| fault.to_string()));

@@ -194,12 +194,12 @@ fn host_line<'a>(words: &[&'a [u8]]) -> Result<HostLine<'a>, String> {
     let word = |at: usize| words.get(at).copied().filter(|word| *word != b"-");
     let file = |at: usize| match word(at) {
         Some(path) if !path.starts_with(b"/") => {
-            Err(format!("`{}` is not an absolute path", crate::log::text(path)))
+            Err(format!("`{}` is not an absolute path", crate::logging::text(path)))
         }
         path => Ok(path.map(|path| PathBuf::from(OsStr::from_bytes(path)))),
     };
     let user = match word(1).map(|user| is_plausible_name(user).ok_or(user)) {
-        Some(Err(user)) => return Err(format!("`{}` is not a user name", crate::log::text(user))),
+        Some(Err(user)) => return Err(format!("`{}` is not a user name", crate::logging::text(user))),
         Some(Ok(user)) => Some(user),
         None => None,
     };
@@ -209,8 +209,9 @@ fn host_line<'a>(words: &[&'a [u8]]) -> Result<HostLine<'a>, String> {
 
 impl Addresses {
     fn parse(word: &[u8]) -> Result<Addresses, String> {
-        let wrong =
-            || format!("`{}` is not an address, a network, or the beginning of one", crate::log::text(word));
+        let wrong = || {
+            format!("`{}` is not an address, a network, or the beginning of one", crate::logging::text(word))
+        };
         let word = str::from_utf8(word).map_err(|_| wrong())?;
         if let Some(network) = Cidr::parse(word) {
             return Ok(Addresses::Network(network));

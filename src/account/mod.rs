@@ -437,7 +437,7 @@ impl Authenticator {
         }
         let shell = if shell.is_empty() { b"/bin/sh" } else { shell };
         let file = self.shells().map_err(Refusal::unavailable)?;
-        let shown = || crate::log::text(shell).to_string();
+        let shown = || crate::logging::text(shell).to_string();
         if !file.shells().iter().any(|allowed| allowed == shell) {
             return Err(Refusal::denied(format!("login shell {} not in {}", shown(), file.path().display())));
         }

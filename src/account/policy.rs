@@ -85,7 +85,7 @@ impl AdminFile {
     pub(super) fn rule(&self, line: usize) -> String {
         let contents = self.contents.as_deref().unwrap_or_default();
         let text = contents.split(|&byte| byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
-        format!("{}:{line}: `{}`", self.path.display(), crate::log::text(text.trim_ascii()))
+        format!("{}:{line}: `{}`", self.path.display(), crate::logging::text(text.trim_ascii()))
     }
 
     pub(super) fn exists(&self) -> bool {

@@ -1,7 +1,8 @@
 //! The command line: argv becomes [`Options`], the words as they were meant but
-//! nothing looked up yet. That is `config`'s business.
+//! nothing looked up yet; [`resolve`] looks up what they name, and makes a `Config`.
 
 mod options;
+mod resolve;
 mod usage;
 pub(crate) mod values;
 
@@ -14,9 +15,10 @@ use crate::config::{
     AnonymousPolicy, ClientAuth, DataPolicy, FilePolicy, Limits, Logging, LoginPolicy, PassivePorts,
     TlsRequired,
 };
-use crate::server::operator::Question;
+use crate::operator::Question;
 pub(crate) use options::OPTIONS;
 use options::{Effect, OptionSpec};
+pub(crate) use resolve::{Problem, resolve};
 pub(crate) use usage::{usage, version};
 
 /// What the command line asks for.

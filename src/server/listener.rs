@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
-use super::limits::Refused;
+use crate::clients::Refused;
 use crate::sys::activation::PassedListener;
 use crate::sys::sockets;
 
@@ -171,7 +171,8 @@ fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     Ok(sockets)
 }
 
-pub(super) fn has_no_family(err: &io::Error) -> bool {
+/// Whether the machine has no addresses of that family.
+pub(crate) fn has_no_family(err: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(err),
         Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL | Errno::PROTONOSUPPORT)

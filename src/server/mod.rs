@@ -3,15 +3,9 @@
 //! The main thread polls the listening sockets and the signals. It never reads a
 //! client's bytes and never waits for one. What a client says is `session`'s business.
 
-mod access;
-mod check;
-pub(crate) mod guests;
-pub(crate) mod limits;
 mod listener;
-pub(crate) mod operator;
 mod pool;
 mod process;
-pub(crate) mod quotas;
 mod reload;
 
 use std::io;
@@ -20,120 +14,27 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::account::{Authenticator, Hosts};
+use crate::clients::Refused;
 use crate::config::{Config, Start};
-use crate::dtp::PortAllocator;
-use crate::log::{Logins, TransferLog};
-use crate::session;
+use crate::operator::{self, OperatorSocket};
+use crate::session::{self, Client, Served, Services};
 use crate::sys::activation::PassedListener;
 use crate::sys::identity;
 use crate::sys::notify::Notifier;
-use crate::sys::process::{Broadcast, Received, Signals, Wake};
+use crate::sys::process::{Received, Signals, Wake};
 use crate::tls;
-pub(crate) use access::check_access;
-pub(crate) use check::check;
-use limits::{Admission, Refused, Slot};
-pub(crate) use listener::BACKLOG;
 use listener::{Arrival, Listeners};
-use operator::OperatorSocket;
-use pool::Pool;
+pub(crate) use listener::{BACKLOG, has_no_family};
+use pool::{Done, Pool};
 
 /// How long transfers may go on after SIGTERM or SIGINT.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Clients accepted from one socket before signals and other sockets are looked at.
 const BATCH: usize = 64;
-
-/// A control connection on its way to a worker.
-pub(crate) struct Client {
-    /// Blocking, closed on exec.
-    pub stream: TcpStream,
-    pub peer: SocketAddr,
-    pub local: SocketAddr,
-    /// Its place among the clients.
-    pub slot: Slot,
-    /// It came to the port where clients begin with TLS.
-    pub implicit_tls: bool,
-    /// What a session that goes on as somebody else had left over.
-    pub resumed: Option<Box<session::Resumed>>,
-}
-
-/// What a session leaves behind.
-#[derive(Default)]
-pub(crate) struct Served {
-    /// The thread is a user's now, and fit for nobody else.
-    pub identity_changed: bool,
-    /// The client goes on, on a thread that is nobody's yet.
-    pub handover: Option<Client>,
-}
-
-/// What a session needs of the server. Made once.
-pub(crate) struct Shared {
-    pub config: Config,
-    pub authenticator: Authenticator,
-    /// ftphosts, as it was when it was last read.
-    pub hosts: RwLock<Arc<Hosts>>,
-    pub ports: Arc<PortAllocator>,
-    pub limits: Arc<Admission>,
-    pub quotas: quotas::Quotas,
-    pub log: TransferLog,
-    pub logins: Arc<Logins>,
-    pub shutdown: Broadcast,
-    /// `None`: no TLS.
-    pub tls: Option<tls::Server>,
-}
-
-impl Shared {
-    /// Opens all that sessions use later, when they have no more the right to.
-    /// The error says what it was.
-    pub(crate) fn new(config: Config) -> io::Result<Shared> {
-        let statistics = config.login.anonymous.as_ref().is_some_and(|policy| policy.statfile);
-        let hosts = Hosts::read(&config.config_dir, config.login.anonymous.as_ref())?;
-        let log = TransferLog::open(&config.logging, statistics)?;
-        log.keep_statistics(hosts.statfiles().filter(|_| statistics));
-        Ok(Shared {
-            hosts: RwLock::new(Arc::new(hosts)),
-            authenticator: Authenticator::start(&config).map_err(because("password helpers"))?,
-            ports: PortAllocator::new(config.data.passive_ports),
-            limits: Admission::new(&config.limits),
-            quotas: quotas::Quotas::default(),
-            log,
-            logins: Logins::open(config.logging.wtmp)?,
-            shutdown: Broadcast::new()?,
-            tls: config
-                .tls
-                .as_ref()
-                .map(|policy| tls::Server::new(policy, &config.greeting.host_name))
-                .transpose()
-                .map_err(because("TLS"))?,
-            config,
-        })
-    }
-}
-
-impl Shared {
-    /// Reads ftphosts anew, for clients to come. One that cannot be understood changes nothing.
-    fn reload_hosts(&self) {
-        let config = &self.config;
-        match Hosts::read(&config.config_dir, config.login.anonymous.as_ref()) {
-            Ok(hosts) => {
-                if config.login.anonymous.as_ref().is_some_and(|policy| policy.statfile) {
-                    self.log.keep_statistics(hosts.statfiles());
-                }
-                *self.hosts.write() = Arc::new(hosts);
-            }
-            Err(err) => log::error!("{err}; the virtual hosts stay as they were"),
-        }
-    }
-}
-
-fn because(what: &'static str) -> impl Fn(io::Error) -> io::Error {
-    move |err| io::Error::new(err.kind(), format!("{what}: {err}"))
-}
 
 /// Where the operator asks; a server that was not told where does without if it must.
 fn operator_socket(config: &Config) -> io::Result<Option<OperatorSocket>> {
@@ -153,11 +54,11 @@ fn operator_socket(config: &Config) -> io::Result<Option<OperatorSocket>> {
 
 /// The server, from its first client to its last.
 pub(crate) struct Server {
-    shared: Arc<Shared>,
+    services: Arc<Services>,
     listeners: Listeners,
     signals: Signals,
     wake: Arc<Wake>,
-    pool: Pool,
+    pool: Pool<Client>,
     notifier: Notifier,
     operator: Option<OperatorSocket>,
     /// When the service manager must hear again that the main thread is not stuck.
@@ -170,42 +71,46 @@ impl Server {
     /// A server that listens on the addresses of its configuration.
     ///
     /// The error begins with what could not be had, such as an address in use.
-    pub(crate) fn standalone(shared: Shared) -> io::Result<Server> {
+    pub(crate) fn standalone(services: Services) -> io::Result<Server> {
         let listeners =
-            Listeners::bind(&shared.config.listen.addresses, &shared.config.listen.tls_addresses)?;
-        Server::new(shared, listeners)
+            Listeners::bind(&services.config.listen.addresses, &services.config.listen.tls_addresses)?;
+        Server::new(services, listeners)
     }
 
     /// A server that listens on sockets that systemd or inetd has opened.
-    pub(crate) fn activated(shared: Shared, sockets: Vec<PassedListener>) -> io::Result<Server> {
-        let listeners = Listeners::passed(sockets, shared.tls.is_some())?;
-        Server::new(shared, listeners)
+    pub(crate) fn activated(services: Services, sockets: Vec<PassedListener>) -> io::Result<Server> {
+        let listeners = Listeners::passed(sockets, services.tls.is_some())?;
+        Server::new(services, listeners)
     }
 
     /// A server for one client alone, who is connected already.
-    pub(crate) fn for_one(shared: Shared, stream: TcpStream) -> io::Result<Server> {
-        let mut server = Server::new(shared, Listeners::none())?;
+    pub(crate) fn for_one(services: Services, stream: TcpStream) -> io::Result<Server> {
+        let mut server = Server::new(services, Listeners::none())?;
         let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
-        let tls_port = server.shared.config.tls.as_ref().and_then(|policy| policy.port);
+        let tls_port = server.services.config.tls.as_ref().and_then(|policy| policy.port);
         server.let_in(stream, peer, tls_port == Some(local.port()));
         Ok(server)
     }
 
-    fn new(shared: Shared, listeners: Listeners) -> io::Result<Server> {
-        let (shared, wake) = (Arc::new(shared), Arc::new(Wake::new()?));
+    fn new(services: Services, listeners: Listeners) -> io::Result<Server> {
+        let (services, wake) = (Arc::new(services), Arc::new(Wake::new()?));
         let serve = {
-            let shared = Arc::clone(&shared);
-            let apart = process::is_needed(shared.config.listen.start);
-            Box::new(move |client| match apart {
-                true => process::serve(client, &shared),
-                false => session::serve(client, &shared),
-            })
+            let services = Arc::clone(&services);
+            let apart = process::is_needed(services.config.listen.start);
+            move |client| {
+                let Served { identity_changed, handover } = match apart {
+                    true => process::serve(client, &services),
+                    false => session::serve(client, &services),
+                };
+                // A thread that has become a user is fit for nobody else.
+                Done { fit: !identity_changed, again: handover }
+            }
         };
-        let pool = Pool::new(serve, Arc::clone(&wake));
+        let pool = Pool::new(Box::new(serve), Arc::clone(&wake));
         let (signals, notifier) = (Signals::install()?, Notifier::from_env()?);
-        let operator = operator_socket(&shared.config)?;
+        let operator = operator_socket(&services.config)?;
         Ok(Server {
-            shared,
+            services,
             listeners,
             signals,
             wake,
@@ -224,7 +129,7 @@ impl Server {
 
     /// The fingerprint of a certificate that was made for this run alone.
     pub(crate) fn fingerprint(&self) -> Option<String> {
-        self.shared.tls.as_ref().and_then(tls::Server::fingerprint)
+        self.services.tls.as_ref().and_then(tls::Server::fingerprint)
     }
 
     /// Serves clients until a signal ends it, or the one client has gone.
@@ -236,7 +141,7 @@ impl Server {
             self.answer(self.signals.take());
             self.wake.drain();
             if let Some(operator) = &self.operator {
-                operator.accept(&self.shared);
+                operator.accept(&self.services.clients);
             }
             let returned: Vec<Client> = self.pool.returned().collect();
             returned.into_iter().for_each(|client| self.hand_over(client));
@@ -279,10 +184,10 @@ impl Server {
             self.notifier.reloading();
             log::info!("reloading");
             self.reopen_logs();
-            if let Some(tls) = &self.shared.tls {
+            if let Some(tls) = &self.services.tls {
                 tls.reload();
             }
-            self.check_guests();
+            self.check_sessions();
             self.notifier.ready(&self.status());
         }
         if received.reopen {
@@ -295,13 +200,13 @@ impl Server {
     }
 
     /// Asks of each session, away from the main thread, whether it may stay.
-    fn check_guests(&self) {
-        let shared = Arc::clone(&self.shared);
+    fn check_sessions(&self) {
+        let services = Arc::clone(&self.services);
         let spawned = thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let _ = crate::sys::process::block_signals();
             // Names are looked up, which may take a while.
-            shared.reload_hosts();
-            reload::check_guests(&shared);
+            services.reload_hosts();
+            reload::check_sessions(&services);
         });
         if let Err(err) = spawned {
             log::error!("neither virtual hosts nor sessions are looked at anew: {err}");
@@ -309,8 +214,8 @@ impl Server {
     }
 
     fn reopen_logs(&self) {
-        self.shared.log.reopen();
-        self.shared.logins.reopen();
+        self.services.log.reopen();
+        self.services.logins.reopen();
     }
 
     /// The first time: no more clients, and those who are there may finish what
@@ -319,9 +224,9 @@ impl Server {
         let now = Instant::now();
         self.deadline = match self.deadline {
             None => {
-                log::info!("shutting down; {} clients", self.shared.limits.clients());
+                log::info!("shutting down; {} clients", self.services.clients.clients());
                 self.listeners.close();
-                self.shared.shutdown.announce();
+                self.services.shutdown.announce();
                 self.notifier.stopping(&self.status());
                 Some(now + GRACE)
             }
@@ -340,7 +245,7 @@ impl Server {
     }
 
     fn is_over(&self) -> bool {
-        let clients = self.shared.limits.clients();
+        let clients = self.services.clients.clients();
         let waits_for_nobody = self.listeners.len() == 0; // Shutting down, or one client's server.
         let cut_off = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         if cut_off && clients > 0 {
@@ -363,18 +268,18 @@ impl Server {
 
     fn let_in(&mut self, stream: TcpStream, peer: SocketAddr, implicit_tls: bool) {
         let peer = canonical(peer);
-        if let Some(tls) = &self.shared.tls {
+        if let Some(tls) = &self.services.tls {
             tls.reload_if_changed();
         }
-        let slot = match self.shared.limits.admit(peer.ip()) {
+        let slot = match self.services.clients.admit(peer.ip()) {
             Ok(slot) => slot,
             Err(why) => return self.turn_away(&stream, peer, why),
         };
         match stream.local_addr() {
             Ok(local) => {
-                slot.guest().attach(&stream);
+                slot.presence().attach(&stream);
                 let local = canonical(local);
-                self.hand_over(Client { stream, peer, local, slot, implicit_tls, resumed: None });
+                self.hand_over(Client { stream, peer, local, slot, implicit_tls, handover: None });
             }
             Err(err) => log::debug!("{}: {err}", peer.ip()), // It has gone.
         }
@@ -391,7 +296,7 @@ impl Server {
         listener::refuse(stream, why);
         // A crowd at the door must not fill the log unless it was asked for.
         let level =
-            if self.shared.config.logging.transfers > 0 { log::Level::Info } else { log::Level::Debug };
+            if self.services.config.logging.transfers > 0 { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "connection from {} refused: {why}", peer.ip());
     }
 
@@ -401,16 +306,16 @@ impl Server {
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         match addresses.is_empty() {
             false => format!("listening on {}", addresses.join(", ")),
-            true => format!("{} clients to finish", self.shared.limits.clients()),
+            true => format!("{} clients to finish", self.services.clients.clients()),
         }
     }
 
     fn log_status(&self) {
-        let (census, (threads, idle)) = (self.shared.limits.census(), self.pool.threads());
+        let (census, (threads, idle)) = (self.services.clients.census(), self.pool.threads());
         log::info!(
             "status: {} of {} clients from {} hosts, {} logged in; {} threads, {idle} of them idle; {} hosts banned",
             census.clients,
-            self.shared.config.limits.max_clients,
+            self.services.config.limits.max_clients,
             census.hosts,
             census.logged_in,
             threads,

@@ -1,4 +1,4 @@
-//! The workers: threads that serve one client at a time.
+//! The workers: threads that do one job at a time. A job is a client; this module knows no FTP.
 //!
 //! Only the main thread spawns them, because a thread is born with the identity
 //! of its parent and theirs may be a user's. One that became a user ends with
@@ -12,7 +12,6 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Client, Served};
 use crate::sys::process::{self, Wake};
 
 /// A session's deepest call is far from this; what is not touched costs nothing.
@@ -21,53 +20,63 @@ const STACK: usize = 256 * 1024;
 /// Workers that wait for clients at most. A fresh thread costs 75 microseconds.
 const KEPT: usize = 64;
 
-/// What a worker does with a client.
-pub(super) type Serve = dyn Fn(Client) -> Served + Send + Sync;
+/// What a worker does with a job.
+pub(super) type Work<Job> = dyn Fn(Job) -> Done<Job> + Send + Sync;
+
+/// What a job leaves behind.
+pub(super) struct Done<Job> {
+    /// The thread may do another one.
+    pub fit: bool,
+    /// Goes on, on a thread that is nobody's yet.
+    pub again: Option<Job>,
+}
 
 /// The main thread's end.
-pub(super) struct Pool {
-    jobs: Sender<Client>,
-    /// Clients that come back to be served on a fresh thread.
-    returned: Receiver<Client>,
-    common: Arc<Common>,
+pub(super) struct Pool<Job> {
+    jobs: Sender<Job>,
+    /// Jobs that go on, on a fresh thread.
+    returned: Receiver<Job>,
+    common: Arc<Common<Job>>,
 }
 
 /// What the workers share.
-struct Common {
-    jobs: Receiver<Client>,
-    give_back: Sender<Client>,
+struct Common<Job> {
+    jobs: Receiver<Job>,
+    give_back: Sender<Job>,
     /// Workers that wait and have no client on the way to them.
     idle: AtomicUsize,
-    threads: AtomicUsize,
-    /// Tells the main thread of a client that came back and of a session that ended.
+    threads: Arc<AtomicUsize>,
+    /// Tells the main thread of a job that came back and of one that ended.
     wake: Arc<Wake>,
-    serve: Box<Serve>,
+    work: Box<Work<Job>>,
 }
 
-impl Pool {
-    pub(super) fn new(serve: Box<Serve>, wake: Arc<Wake>) -> Pool {
-        // The bound is that of the slots: no client comes here without one.
+impl<Job: Send + 'static> Pool<Job> {
+    pub(super) fn new(work: Box<Work<Job>>, wake: Arc<Wake>) -> Pool<Job> {
+        // Its bound is the number of clients that may be there.
         let (jobs, receive_jobs) = crossbeam_channel::unbounded();
         let (give_back, returned) = crossbeam_channel::unbounded();
-        let (idle, threads) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let common = Common { jobs: receive_jobs, give_back, idle, threads, wake, serve };
+        let (idle, threads) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let common = Common { jobs: receive_jobs, give_back, idle, threads, wake, work };
         Pool { jobs, returned, common: Arc::new(common) }
     }
 
-    /// Gives `client` to a waiting worker, or to a new one. When there can be
-    /// none, the client is returned with the reason.
-    pub(super) fn dispatch(&self, client: Client) -> Result<(), (Box<Client>, io::Error)> {
+    /// Gives `job` to a waiting worker, or to a new one. When there can be
+    /// none, the job is returned with the reason.
+    pub(super) fn dispatch(&self, job: Job) -> Result<(), (Box<Job>, io::Error)> {
         if !self.common.claim_idle()
             && let Err(err) = self.spawn()
         {
-            return Err((Box::new(client), err));
+            return Err((Box::new(job), err));
         }
-        self.jobs.send(client).expect("the pool itself holds a receiver");
+        if self.jobs.send(job).is_err() {
+            unreachable!("the pool itself holds a receiver");
+        }
         Ok(())
     }
 
-    /// Clients that wait for a fresh thread, their sessions begun already.
-    pub(super) fn returned(&self) -> impl Iterator<Item = Client> + '_ {
+    /// Jobs that wait for a fresh thread.
+    pub(super) fn returned(&self) -> impl Iterator<Item = Job> + '_ {
         self.returned.try_iter()
     }
 
@@ -79,9 +88,9 @@ impl Pool {
     /// A new worker, claimed already for the next job.
     fn spawn(&self) -> io::Result<()> {
         let common = Arc::clone(&self.common);
-        let presence = Presence::new(&self.common);
+        let counted = Counted::new(&self.common.threads);
         thread::Builder::new().name("session".to_owned()).stack_size(STACK).spawn(move || {
-            let _presence = presence;
+            let _counted = counted;
             if let Err(err) = process::block_signals() {
                 log::warn!("signals may interrupt a session: {err}");
             }
@@ -91,27 +100,27 @@ impl Pool {
     }
 }
 
-impl Common {
+impl<Job> Common<Job> {
     fn work(&self) {
-        while let Ok(client) = self.jobs.recv() {
-            if !self.serve_one(client) || !self.become_idle() {
+        while let Ok(job) = self.jobs.recv() {
+            if !self.do_one(job) || !self.become_idle() {
                 return;
             }
         }
     }
 
-    /// True when the thread is fit for another client.
-    fn serve_one(&self, client: Client) -> bool {
-        let served = panic::catch_unwind(AssertUnwindSafe(|| (self.serve)(client)));
-        let fit = match served {
-            Ok(Served { identity_changed, handover }) => {
-                if let Some(client) = handover {
-                    // Without a main thread there is nobody left to serve it.
-                    let _ = self.give_back.send(client);
+    /// True when the thread is fit for another job.
+    fn do_one(&self, job: Job) -> bool {
+        let done = panic::catch_unwind(AssertUnwindSafe(|| (self.work)(job)));
+        let fit = match done {
+            Ok(Done { fit, again }) => {
+                if let Some(job) = again {
+                    // Without a main thread there is nobody left to go on with it.
+                    let _ = self.give_back.send(job);
                 }
-                !identity_changed
+                fit
             }
-            // Whose identity it had by then is not known, so it ends.
+            // Whose identity the thread had by then is not known, so it ends.
             Err(_) => {
                 log::error!("session ended by a bug");
                 false
@@ -135,41 +144,50 @@ impl Common {
 }
 
 /// Counts a thread for as long as it lives.
-struct Presence(Arc<Common>);
+struct Counted(Arc<AtomicUsize>);
 
-impl Presence {
-    fn new(common: &Arc<Common>) -> Presence {
-        common.threads.fetch_add(1, Ordering::SeqCst);
-        Presence(Arc::clone(common))
+impl Counted {
+    fn new(threads: &Arc<AtomicUsize>) -> Counted {
+        threads.fetch_add(1, Ordering::SeqCst);
+        Counted(Arc::clone(threads))
     }
 }
 
-impl Drop for Presence {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.threads.fetch_sub(1, Ordering::SeqCst);
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::{Admission, Slot};
     use crate::config::Limits;
-    use crate::server::limits::Admission;
     use std::collections::HashSet;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::sync::Barrier;
     use std::thread::ThreadId;
 
+    /// A client, as far as the pool cares.
+    struct Client {
+        stream: TcpStream,
+        _slot: Slot,
+    }
+
+    const FIT: Done<Client> = Done { fit: true, again: None };
+    const UNFIT: Done<Client> = Done { fit: false, again: None };
+
     struct House {
-        pool: Pool,
+        pool: Pool<Client>,
         admission: Arc<Admission>,
         wake: Arc<Wake>,
         listener: TcpListener,
     }
 
     impl House {
-        fn new(serve: impl Fn(Client) -> Served + Send + Sync + 'static) -> House {
+        fn new(serve: impl Fn(Client) -> Done<Client> + Send + Sync + 'static) -> House {
             let wake = Arc::new(Wake::new().unwrap());
             House {
                 pool: Pool::new(Box::new(serve), Arc::clone(&wake)),
@@ -185,8 +203,7 @@ mod tests {
             let user = TcpStream::connect(local).unwrap();
             let (stream, peer) = self.listener.accept().unwrap();
             let slot = self.admission.admit(peer.ip()).expect("there is room");
-            let client = Client { stream, peer, local, slot, implicit_tls: false, resumed: None };
-            self.pool.dispatch(client).ok().expect("a thread can be had");
+            self.pool.dispatch(Client { stream, _slot: slot }).ok().expect("a thread can be had");
             user
         }
 
@@ -224,7 +241,7 @@ mod tests {
     fn a_worker_that_stays_itself_serves_the_next_client() {
         let house = House::new(|client| {
             say_thread(&client);
-            Served::default()
+            FIT
         });
         let mut threads = HashSet::new();
         for _ in 0..5 {
@@ -239,7 +256,7 @@ mod tests {
     fn a_worker_that_became_a_user_ends_with_its_session() {
         let house = House::new(|client| {
             say_thread(&client);
-            Served { identity_changed: true, handover: None }
+            UNFIT
         });
         let first = reply(&house.connect());
         house.wait_for_threads(0);
@@ -254,7 +271,7 @@ mod tests {
         let house = House::new(move |client| {
             everybody.wait();
             say_thread(&client);
-            Served::default()
+            FIT
         });
         let users: Vec<TcpStream> = (0..CLIENTS).map(|_| house.connect()).collect();
         let threads: HashSet<String> = users.iter().map(reply).collect();
@@ -267,7 +284,7 @@ mod tests {
         let house = House::new(|client| {
             (&client.stream).read_exact(&mut [0; 1]).expect("the test goes away without a word");
             say_thread(&client);
-            Served::default()
+            FIT
         });
         let broken = house.connect();
         broken.shutdown(std::net::Shutdown::Write).unwrap();
@@ -285,7 +302,7 @@ mod tests {
         let house = House::new(move |client| {
             say_thread(&client);
             let again = first.lock().replace(thread::current().id()).is_some();
-            Served { identity_changed: true, handover: (!again).then_some(client) }
+            Done { fit: false, again: (!again).then_some(client) }
         });
         let user = house.connect();
         house.wait();

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Client, Served, Shared};
 use crate::config::Start;
+use crate::session::{Client, Served, Services};
 use crate::sys::control::{self, Woken};
 use crate::sys::identity;
 use crate::sys::process::{self, Broadcast};
@@ -25,13 +25,13 @@ pub(super) fn is_needed(start: Start) -> bool {
 }
 
 /// Serves `client` in a process of its own, to the end.
-pub(super) fn serve(client: Client, shared: &Shared) -> Served {
+pub(super) fn serve(client: Client, services: &Services) -> Served {
     let host = client.peer.ip();
     let outcome = env::current_exe().and_then(|program| {
         let mut command = Command::new(program);
         // The same options; that a client is on standard input makes it serve that one.
         command.args(env::args_os().skip(1));
-        run(command, client.stream.into(), &shared.shutdown)
+        run(command, client.stream.into(), &services.shutdown)
     });
     if let Err(error) = outcome {
         log::error!("no process for {host}: {error}");

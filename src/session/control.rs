@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clients::Presence;
 use crate::proto::reply::Reply;
 use crate::proto::telnet::{Line, LineReader};
-use crate::server::guests::Guest;
 use crate::sys::control::{self, Woken};
 use crate::sys::process::Broadcast;
 use crate::tls::{Pulled, TlsConnection};
@@ -35,7 +35,7 @@ pub(crate) struct ControlConnection {
     pub peer: SocketAddr,
     pub local: SocketAddr,
     /// What others see of the session.
-    pub guest: Arc<Guest>,
+    pub presence: Arc<Presence>,
     /// The client has closed its half.
     ended: bool,
 }
@@ -58,7 +58,7 @@ impl ControlConnection {
         stream: TcpStream,
         peer: SocketAddr,
         local: SocketAddr,
-        guest: Arc<Guest>,
+        presence: Arc<Presence>,
     ) -> io::Result<ControlConnection> {
         control::prepare(&stream, WRITE_TIMEOUT)?;
         Ok(ControlConnection {
@@ -67,7 +67,7 @@ impl ControlConnection {
             reader: LineReader::default(),
             peer,
             local,
-            guest,
+            presence,
             ended: false,
         })
     }
@@ -148,7 +148,7 @@ impl ControlConnection {
     /// the client has closed its half since, or the server is going down.
     pub(crate) fn read_line(&mut self, deadline: Instant, shutdown: &Broadcast) -> Result<Line, NoLine> {
         loop {
-            if self.guest.must_leave().is_some() {
+            if self.presence.must_leave().is_some() {
                 return Err(NoLine::Dismissed);
             }
             if let Some(line) = self.reader.next_line() {
@@ -202,7 +202,7 @@ impl ControlConnection {
     pub(crate) fn take_input(&mut self) -> io::Result<()> {
         match self.take_what_came() {
             // The end of input that a session sees when it must go was not the client's.
-            Err(_) if self.guest.must_leave().is_some() => {
+            Err(_) if self.presence.must_leave().is_some() => {
                 self.end_input();
                 Ok(())
             }

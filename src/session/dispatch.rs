@@ -36,10 +36,10 @@ impl Session {
         match command {
             // ACCT may carry a second password.
             Command::Pass(_) | Command::Acct => log::debug!("---> {} ...", spec.verb),
-            _ => log::debug!("---> {}", crate::log::text(&line)),
+            _ => log::debug!("---> {}", crate::logging::text(&line)),
         }
         self.gate(spec)?;
-        self.control.guest.begins(spec.verb);
+        self.control.presence.begin_command(spec.verb);
         match command {
             Command::User(name) => self.user(name, line),
             Command::Pass(password) => self.pass(&password),
@@ -146,9 +146,9 @@ impl Session {
         let Login::LoggedIn(login) = &self.login else {
             return Err(refused(ReplyCode::NotLoggedIn, "Please log in with USER and PASS."));
         };
-        let (files, options) = (&self.shared.config.files, &login.account.options);
+        let (files, options) = (&self.services.config.files, &login.account.options);
         let anonymous = match login.account.kind {
-            AccountKind::Anonymous { .. } => self.shared.config.login.anonymous.as_ref(),
+            AccountKind::Anonymous { .. } => self.services.config.login.anonymous.as_ref(),
             AccountKind::Real => None,
         };
         let denied = match access {
@@ -166,16 +166,16 @@ impl Session {
 
     /// Whether the command line leaves a verb turned on: FEAT and HELP ask too.
     pub(super) fn is_enabled(&self, verb: &str) -> bool {
-        let (data, files) = (&self.shared.config.data, &self.shared.config.files);
-        if self.shared.config.denied_commands.iter().any(|denied| denied == verb) {
+        let (data, files) = (&self.services.config.data, &self.services.config.files);
+        if self.services.config.denied_commands.iter().any(|denied| denied == verb) {
             return false;
         }
         match verb {
             "PORT" | "EPRT" | "LPRT" => data.active,
             "PASV" => data.passive,
             "EPSV" | "LPSV" => data.passive && data.epsv,
-            "AUTH" | "PBSZ" | "PROT" => self.shared.tls.is_some(),
-            "CCC" => self.shared.config.tls.as_ref().is_some_and(|policy| policy.allow_ccc),
+            "AUTH" | "PBSZ" | "PROT" => self.services.tls.is_some(),
+            "CCC" => self.services.config.tls.as_ref().is_some_and(|policy| policy.allow_ccc),
             "DELE" | "RMD" | "XRMD" => !files.no_delete,
             "RNFR" | "RNTO" => !files.no_rename,
             _ => true,
@@ -184,7 +184,7 @@ impl Session {
 
     /// The same for a verb of SITE.
     pub(super) fn is_site_enabled(&self, verb: &str) -> bool {
-        let denied = &self.shared.config.denied_commands;
+        let denied = &self.services.config.denied_commands;
         !denied.iter().any(|denied| denied.strip_prefix("SITE ") == Some(verb))
     }
 }

@@ -7,10 +7,12 @@
 mod commands;
 mod control;
 mod dispatch;
-mod display;
+mod handover;
 mod protection;
+mod services;
 mod state;
 mod stop;
+mod texts;
 mod watch;
 
 use std::io;
@@ -18,54 +20,38 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::account::VirtualHost;
+use crate::clients::Slot;
 use crate::proto::host::HostName;
 use crate::proto::reply::{Reply, ReplyCode};
-use crate::proto::telnet::{Line, LineReader};
-use crate::server::limits::Slot;
-use crate::server::{Client, Served, Shared};
+use crate::proto::telnet::Line;
 use crate::sys::process;
 use crate::sys::process::Broadcast;
-use crate::tls::TlsConnection;
 use control::{ControlConnection, NoLine};
-pub(crate) use display::nologin_text;
+use handover::Handover;
 use protection::Protection;
+pub(crate) use services::{Client, Served, Services};
 pub(crate) use state::Rates;
 use state::{Leftover, Login, Parameters};
 use stop::Stop;
+pub(crate) use texts::nologin_text;
 
 /// Serves one client on the calling thread, to the end or until it wants to be another.
-pub(crate) fn serve(client: Client, shared: &Arc<Shared>) -> Served {
-    let Client { stream, peer, local, slot, implicit_tls, resumed } = client;
-    let control = match ControlConnection::new(stream, peer, local, Arc::clone(slot.guest())) {
+pub(crate) fn serve(client: Client, services: &Arc<Services>) -> Served {
+    let Client { stream, peer, local, slot, implicit_tls, handover } = client;
+    let control = match ControlConnection::new(stream, peer, local, Arc::clone(slot.presence())) {
         Ok(control) => control,
         Err(error) => {
             log::debug!("{}: {error}", peer.ip().to_canonical());
             return Served::default();
         }
     };
-    slot.guest().arrives();
+    slot.presence().appear();
     // On the heap: what stays on the stack for as long as the session lasts decides how many pages
     // of it a client that waits takes.
-    let mut session = Box::new(Session::new(control, slot, Arc::clone(shared)));
+    let mut session = Box::new(Session::new(control, slot, Arc::clone(services)));
     session.protection.implicit = implicit_tls;
-    let end = session.run(resumed);
+    let end = session.run(handover);
     session.close(end)
-}
-
-/// What a session that begins anew on a fresh thread keeps: a thread that has become an
-/// account cannot become another.
-pub(crate) struct Resumed {
-    /// What the client has sent already.
-    reader: LineReader,
-    tls: Option<Box<TlsConnection>>,
-    protection: Protection,
-    /// The USER that began it; `None` after REIN, which is answered with a greeting.
-    line: Option<Vec<u8>>,
-    /// As the parameters: USER leaves it, REIN does not (RFC 7151 section 3.3).
-    virtual_host: Option<Arc<VirtualHost>>,
-    /// USER leaves the transfer parameters as they are, REIN resets them (RFC 959 section 4.1.1).
-    parameters: Option<Parameters>,
-    failures: u32,
 }
 
 /// How long after a file was sent a client is left alone by a server that is going down.
@@ -73,7 +59,7 @@ const TIME_TO_READ: Duration = Duration::from_secs(3);
 
 /// One client's session.
 struct Session {
-    shared: Arc<Shared>,
+    services: Arc<Services>,
     /// The virtual host that the client connected to, or chose with HOST.
     virtual_host: Option<Arc<VirtualHost>>,
     /// What HOST said.
@@ -117,9 +103,9 @@ enum End {
 }
 
 impl Session {
-    fn new(control: ControlConnection, slot: Slot, shared: Arc<Shared>) -> Session {
-        let limits = &shared.config.limits;
-        let virtual_host = shared.hosts.read().at(control.local.ip());
+    fn new(control: ControlConnection, slot: Slot, services: Arc<Services>) -> Session {
+        let limits = &services.config.limits;
+        let virtual_host = services.hosts.read().at(control.local.ip());
         Session {
             virtual_host,
             asked_host: None,
@@ -135,13 +121,13 @@ impl Session {
             settled: false,
             totals: Totals::default(),
             sent: None,
-            shared,
+            services,
         }
     }
 
     /// Greets, then answers line after line.
-    fn run(&mut self, resumed: Option<Box<Resumed>>) -> End {
-        let first = match self.begin(resumed) {
+    fn run(&mut self, handover: Option<Box<Handover>>) -> End {
+        let first = match self.begin(handover) {
             Ok(line) => line,
             Err(end) => return end,
         };
@@ -159,7 +145,7 @@ impl Session {
                     return End::Closed;
                 }
                 // The transfer was cut off, not the client.
-                Err(Stop::Hangup(_)) if self.control.guest.must_leave().is_some() => {
+                Err(Stop::Hangup(_)) if self.control.presence.must_leave().is_some() => {
                     return self.no_line(NoLine::Dismissed);
                 }
                 Err(Stop::Hangup(error)) => return End::Hangup(error),
@@ -168,44 +154,30 @@ impl Session {
             if let Err(error) = self.control.send(&reply).and_then(|()| self.change_protection()) {
                 return End::Hangup(error);
             }
-            self.control.guest.ends();
+            self.control.presence.end_command();
         }
     }
 
-    /// The greeting; or what an earlier thread left, and the line that it left to be answered.
+    /// Greets a new client, or takes over from an earlier thread, whose line may be left to answer.
     #[cold]
-    fn begin(&mut self, resumed: Option<Box<Resumed>>) -> Result<Option<Vec<u8>>, End> {
-        let Some(resumed) = resumed else {
-            self.begin_implicit().map_err(End::Hangup)?;
-            let host = self.host();
-            if let Some(reply) = self.nologin(ReplyCode::ServiceNotAvailable) {
-                log::log!(
-                    self.log_level(),
-                    event = "refused", host:% = host, reason = "nologin";
-                    "connection from {host} refused: nologin"
-                );
-                let _ = self.control.send(&reply);
-                return Err(End::Closed);
-            }
-            log::log!(self.log_level(), event = "connection", host:% = host; "connection from {host}");
-            self.control.send(&self.greeting()).map_err(End::Hangup)?;
-            return Ok(None);
-        };
-        self.control.resume(resumed.tls, resumed.reader);
-        self.protection = resumed.protection;
-        self.failures = resumed.failures;
-        if resumed.line.is_some() {
-            self.virtual_host = resumed.virtual_host;
+    fn begin(&mut self, handover: Option<Box<Handover>>) -> Result<Option<Vec<u8>>, End> {
+        if let Some(handover) = handover {
+            return self.take_over(*handover).map_err(End::Hangup);
         }
-        if let Some(parameters) = resumed.parameters {
-            self.parameters = parameters;
+        self.begin_implicit().map_err(End::Hangup)?;
+        let host = self.host();
+        if let Some(reply) = self.nologin(ReplyCode::ServiceNotAvailable) {
+            log::log!(
+                self.log_level(),
+                event = "refused", host:% = host, reason = "nologin";
+                "connection from {host} refused: nologin"
+            );
+            let _ = self.control.send(&reply);
+            return Err(End::Closed);
         }
-        if resumed.line.is_none() {
-            self.protection.begin_again();
-            let greeted = self.control.send(&self.greeting());
-            greeted.and_then(|()| self.change_protection()).map_err(End::Hangup)?;
-        }
-        Ok(resumed.line)
+        log::log!(self.log_level(), event = "connection", host:% = host; "connection from {host}");
+        self.control.send(&self.greeting()).map_err(End::Hangup)?;
+        Ok(None)
     }
 
     fn read_line(&mut self) -> Result<Line, NoLine> {
@@ -219,7 +191,7 @@ impl Session {
             Login::LoggedIn(_) => idle,
             _ => idle.min(self.login_deadline),
         };
-        match self.control.read_line(deadline, &self.shared.shutdown) {
+        match self.control.read_line(deadline, &self.services.shutdown) {
             Err(NoLine::ShuttingDown) => self.read_last_line(deadline),
             result => result,
         }
@@ -242,7 +214,7 @@ impl Session {
         let farewell = match reason {
             NoLine::Closed => return End::Closed,
             NoLine::Failed(error) => return End::Hangup(error),
-            NoLine::Dismissed => self.control.guest.farewell().to_owned(),
+            NoLine::Dismissed => self.control.presence.farewell().to_owned(),
             NoLine::ShuttingDown => "The server is shutting down; closing the connection.".to_owned(),
             NoLine::TimedOut => match &self.login {
                 Login::LoggedIn(login) => {
@@ -282,16 +254,7 @@ impl Session {
             self.control.say_end();
             return Served { identity_changed, handover: None };
         };
-        let (peer, local) = (self.control.peer, self.control.local);
-        let (stream, tls, reader) = self.control.into_parts();
-        let parameters = line.is_some().then_some(self.parameters);
-        let virtual_host = self.virtual_host;
-        let (protection, failures) = (self.protection, self.failures);
-        let implicit_tls = protection.implicit;
-        let resumed =
-            Some(Box::new(Resumed { reader, tls, protection, line, virtual_host, parameters, failures }));
-        let client = Client { stream, peer, local, slot: self.slot, implicit_tls, resumed };
-        Served { identity_changed, handover: Some(client) }
+        Served { identity_changed, handover: Some(self.hand_over(line)) }
     }
 
     /// The client's numeric address: a name would be the client's own word.
@@ -301,7 +264,7 @@ impl Session {
 
     /// The level of what `-l` is for.
     fn log_level(&self) -> log::Level {
-        if self.shared.config.logging.transfers >= 1 { log::Level::Info } else { log::Level::Debug }
+        if self.services.config.logging.transfers >= 1 { log::Level::Info } else { log::Level::Debug }
     }
 
     /// Waits until `delay` after `since`; nothing shortens it, so nothing can be learned from it.

@@ -77,9 +77,9 @@ impl Session {
     }
 
     fn secure_control(&mut self) -> io::Result<()> {
-        let Some(tls) = &self.shared.tls else { return Err(io::ErrorKind::Unsupported.into()) };
+        let Some(tls) = &self.services.tls else { return Err(io::ErrorKind::Unsupported.into()) };
         let binding = tls.bind();
-        self.control.secure(binding.control()?, self.login_deadline, &self.shared.shutdown)?;
+        self.control.secure(binding.control()?, self.login_deadline, &self.services.shutdown)?;
         binding.seal();
         self.protection.binding = Some(binding);
         // What was said in the clear may not be the client's word: this is.
@@ -93,24 +93,24 @@ impl Session {
     }
 
     fn clear_control(&mut self) -> io::Result<()> {
-        let deadline = Instant::now() + self.shared.config.limits.login_timeout;
-        self.control.clear(deadline, &self.shared.shutdown)
+        let deadline = Instant::now() + self.services.config.limits.login_timeout;
+        self.control.clear(deadline, &self.services.shutdown)
     }
 
     /// Whether a login by this name must wait for TLS.
     pub(super) fn needs_tls(&self, name: &[u8]) -> bool {
-        let Some(policy) = &self.shared.config.tls else { return false };
+        let Some(policy) = &self.services.config.tls else { return false };
         self.control.tls().is_none()
             && match policy.required {
                 TlsRequired::No => false,
-                TlsRequired::Login => !self.shared.authenticator.is_anonymous(name),
+                TlsRequired::Login => !self.services.authenticator.is_anonymous(name),
                 TlsRequired::All => true,
             }
     }
 
     /// Whether data connections must be protected, and are not.
     pub(super) fn lacks_private_data(&self) -> bool {
-        let policy = self.shared.config.tls.as_ref();
+        let policy = self.services.config.tls.as_ref();
         !self.protection.private && policy.is_some_and(|policy| policy.required == TlsRequired::All)
     }
 }
@@ -128,7 +128,7 @@ impl DataProtection {
     /// `None`: the client has not asked for any.
     pub(super) fn of(session: &Session, flow: Flow) -> Option<DataProtection> {
         let binding = session.protection.binding.clone().filter(|_| session.protection.private)?;
-        let config = &session.shared.config;
+        let config = &session.services.config;
         Some(DataProtection {
             binding,
             flow,

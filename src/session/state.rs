@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{Account, AccountKind};
+use crate::clients::UserSlot;
 use crate::config::Limits;
 use crate::dtp::{DataPort, Tally};
-use crate::log::LoginRecord;
+use crate::logging::LoginRecord;
 use crate::proto::listing::FactSet;
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::ReplyCode;
-use crate::server::limits::UserSlot;
 use crate::session::stop::{Stop, refused};
 use crate::vfs::Vfs;
 

@@ -7,10 +7,10 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::control::ControlConnection;
+use crate::clients::Leave;
 use crate::dtp::{Progress, Verdict, Watch};
 use crate::proto::command::verb_of;
 use crate::proto::reply::{Reply, ReplyCode};
-use crate::server::guests::Leave;
 
 /// What a transfer asks for whether to go on.
 pub(crate) struct ControlWatch<'a> {
@@ -39,7 +39,7 @@ impl<'a> ControlWatch<'a> {
         if !self.control.reader().take_matching(is_abort).is_empty() {
             return Verdict::Abort;
         }
-        match self.control.guest.must_leave() {
+        match self.control.presence.must_leave() {
             Some(Leave::Now) => return Verdict::Hangup(io::ErrorKind::ConnectionAborted.into()),
             // The end of input that it saw is not the client's; what is under way may be finished.
             Some(Leave::Soon) => return Verdict::Continue,
@@ -67,7 +67,7 @@ impl Watch for ControlWatch<'_> {
     }
 
     fn moved(&mut self, progress: &Progress) {
-        self.control.guest.moved(progress.done, progress.total);
+        self.control.presence.set_progress(progress.done, progress.total);
     }
 }
 

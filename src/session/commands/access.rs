@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::account::{Account, AccountKind, Refusal};
+use crate::clients::User;
 use crate::proto::host::HostName;
 use crate::proto::listing::Letters;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::secret::Password;
-use crate::server::guests::User;
 use crate::session::Session;
-use crate::session::state::{LoggedIn, Login, Parameters, Rates};
+use crate::session::state::{LoggedIn, Login, Rates};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
 use crate::sys::root::Root;
 use crate::sys::{identity, sandbox};
@@ -30,18 +30,17 @@ impl Session {
     /// The answer is the same for every name, so that it tells nothing about any.
     pub(in crate::session) fn user(&mut self, name: Vec<u8>, line: Vec<u8>) -> Result<Reply, Stop> {
         if self.identity_changed {
-            return Err(self.start_over(Some(line)));
+            return Err(self.user_on_fresh_thread(line));
         }
+        self.forget_login();
         if self.needs_tls(&name) {
-            self.login = Login::NotLoggedIn;
             return Err(refused(ReplyCode::NotLoggedIn, "Log in under TLS: send AUTH TLS first."));
         }
-        self.login = Login::NotLoggedIn;
         if let Some(reply) = self.log_in_by_certificate(&name)? {
             return Ok(reply);
         }
-        let text = if self.shared.authenticator.is_anonymous(&name) {
-            b"Guest login ok, send your e-mail address as password.".to_vec()
+        let text = if self.services.authenticator.is_anonymous(&name) {
+            b"Presence login ok, send your e-mail address as password.".to_vec()
         } else {
             [b"Password required for ", &name[..name.len().min(SHOWN_NAME)], b"."].concat()
         };
@@ -52,13 +51,13 @@ impl Session {
     /// 232, if the client's certificate names this user, and nothing is against the account
     /// (RFC 2228 section 3). Else `None`: the password is asked for as ever.
     fn log_in_by_certificate(&mut self, name: &[u8]) -> Result<Option<Reply>, Stop> {
-        let wanted = self.shared.config.tls.as_ref().is_some_and(|policy| policy.client_login);
+        let wanted = self.services.config.tls.as_ref().is_some_and(|policy| policy.client_login);
         let Some(tls) = self.control.tls().filter(|_| wanted) else { return Ok(None) };
         let named = tls.client_names().iter().any(|known| known.as_bytes() == name);
         if !named || self.nologin(ReplyCode::NotLoggedIn).is_some() {
             return Ok(None);
         }
-        match self.shared.authenticator.log_in_certified(name, self.host()) {
+        match self.services.authenticator.log_in_certified(name, self.host()) {
             Ok(account) => self.enter(account, ReplyCode::LoggedInBySecurityExchange).map(Some),
             Err(reason) => {
                 log::info!("{}: the certificate of {} is not enough: {reason}", self.host(), shown(name));
@@ -84,7 +83,7 @@ impl Session {
             return Err(reply.into());
         }
         let since = Instant::now();
-        match self.shared.authenticator.log_in(&user, password, self.host(), self.virtual_host.as_deref()) {
+        match self.services.authenticator.log_in(&user, password, self.host(), self.virtual_host.as_deref()) {
             Ok(account) => self.enter(account, ReplyCode::LoggedIn),
             Err(Refusal::Denied { reason }) => self.login_refused(&user, &reason, since),
             Err(Refusal::Unavailable { reason }) => {
@@ -97,7 +96,7 @@ impl Session {
 
     /// The thread becomes the account, and the client sees the account's tree.
     fn enter(&mut self, account: Account, code: ReplyCode) -> Result<Reply, Stop> {
-        let Some(slot) = self.shared.limits.user_slot(&account.name) else {
+        let Some(slot) = self.services.clients.user_slot(&account.name) else {
             log::info!("too many sessions of {} ({})", shown(account.name.as_bytes()), self.host());
             let text = "Too many sessions of this user; closing the connection.";
             return Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text)));
@@ -108,14 +107,14 @@ impl Session {
             other => Some(other.map_err(|error| no_root(&account, &error))?),
         };
         let motd = self.motd(&account);
-        let record = self.shared.logins.record(&account.name, self.host());
+        let record = self.services.logins.record(&account.name, self.host());
         let root = self.become_account(&account, root).map_err(|error| {
             // Half an identity is none: this thread does nothing more for anybody.
             log::error!("cannot become {}: {error}", shown(account.name.as_bytes()));
             let text = "Cannot take on your account; closing the connection.";
             Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text))
         })?;
-        let config = &self.shared.config;
+        let config = &self.services.config;
         let viewer = Viewer {
             uid: account.identity.as_ref().map_or_else(identity::effective_uid, |identity| identity.uid),
             denied: self.denied_letters(&account),
@@ -132,7 +131,7 @@ impl Session {
                 _ => (VirtualPath::root(), " Your home directory is not there; you start in /."),
             };
         let text = self.welcome(&account, code, note);
-        self.control.guest.is_user(Some(User {
+        self.control.presence.set_user(Some(User {
             name: account.name.clone(),
             anonymous: matches!(account.kind, AccountKind::Anonymous { .. }),
         }));
@@ -155,10 +154,10 @@ impl Session {
     fn become_account(&mut self, account: &Account, root: Option<Root>) -> io::Result<Root> {
         if let Some(identity) = &account.identity {
             self.identity_changed = true;
-            identity::become_user(identity, self.shared.authenticator.server_uid())?;
+            identity::become_user(identity, self.services.authenticator.server_uid())?;
         }
         let root = root.map_or_else(|| Root::open(&account.root), Ok)?;
-        if self.shared.config.sandbox && self.identity_changed {
+        if self.services.config.sandbox && self.identity_changed {
             let walls = sandbox::confine_thread(account.confined.then(|| root.fd()))?;
             log::debug!("{}: {walls:?}", self.host());
         }
@@ -167,9 +166,9 @@ impl Session {
 
     /// What the command line keeps this login from, as the fact `perm` has it (RFC 3659 section 7.5.5).
     fn denied_letters(&self, account: &Account) -> Letters {
-        let (files, options) = (&self.shared.config.files, &account.options);
+        let (files, options) = (&self.services.config.files, &account.options);
         let anonymous = match account.kind {
-            AccountKind::Anonymous { .. } => self.shared.config.login.anonymous.as_ref(),
+            AccountKind::Anonymous { .. } => self.services.config.login.anonymous.as_ref(),
             AccountKind::Real => None,
         };
         let rules: [(bool, &[u8]); 7] = [
@@ -199,7 +198,7 @@ impl Session {
                     event = "anonymous-login", host:% = host, email = email.as_str();
                     "ANONYMOUS FTP LOGIN FROM {host}, {}", shown(email.as_bytes())
                 );
-                format!("Guest login ok{restricted}.{note}")
+                format!("Presence login ok{restricted}.{note}")
             }
             AccountKind::Real => {
                 let (host, name) = (self.host(), shown(account.name.as_bytes()));
@@ -225,7 +224,7 @@ impl Session {
             event = "login-failed", host:% = host, user:% = String::from_utf8_lossy(user), reason = reason;
             "FTP LOGIN FAILED FROM {host}, {} ({reason})", shown(user)
         );
-        let limits = &self.shared.config.limits;
+        let limits = &self.services.config.limits;
         let closing = limits.max_login_attempts.is_some_and(|most| self.failures >= most);
         if self.failures == REPEATED || (closing && self.failures < REPEATED) {
             log::warn!(
@@ -233,7 +232,7 @@ impl Session {
                 "repeated login failures from {host} ({host})"
             );
         }
-        if self.shared.limits.login_failed(host) {
+        if self.services.clients.login_failed(host) {
             log::warn!(event = "banned", host:% = host; "{host} is banned for its failed logins");
         }
         Self::wait_out(since, limits.login_delay);
@@ -253,8 +252,8 @@ impl Session {
             return Err(refused(ReplyCode::ArgumentError, "Not a host: a name, or an address in brackets."));
         };
         let local = self.control.local.ip().to_canonical();
-        let found = self.shared.hosts.read().named(&name);
-        let own = name.is(&self.shared.config.greeting.host_name) || name == HostName::Address(local);
+        let found = self.services.hosts.read().named(&name);
+        let own = name.is(&self.services.config.greeting.host_name) || name == HostName::Address(local);
         if self.contradicts_tls(&name) || (found.is_none() && !own) {
             return Err(refused(ReplyCode::ParameterNotImplemented, "This host is not known here."));
         }
@@ -272,7 +271,7 @@ impl Session {
     /// The virtual host is again that of the address that the client connected to.
     pub(in crate::session) fn forget_host(&mut self) {
         self.asked_host = None;
-        self.virtual_host = self.shared.hosts.read().at(self.control.local.ip());
+        self.virtual_host = self.services.hosts.read().at(self.control.local.ip());
     }
 
     pub(in crate::session) fn acct(&self) -> Result<Reply, Stop> {
@@ -301,29 +300,6 @@ impl Session {
         Ok(self.entered("CDUP command successful."))
     }
 
-    /// As if just connected. A thread that has become an account leaves that to a fresh one.
-    pub(in crate::session) fn rein(&mut self) -> Result<Reply, Stop> {
-        if self.identity_changed {
-            return Err(self.start_over(None));
-        }
-        self.login = Login::NotLoggedIn;
-        self.control.guest.is_user(None);
-        self.login_deadline = Instant::now() + self.shared.config.limits.login_timeout;
-        self.parameters = Parameters::new(self.shared.config.limits.idle_timeout);
-        self.leftover.restart_at = 0;
-        self.forget_host();
-        self.protection.begin_again();
-        Ok(self.greeting())
-    }
-
-    /// A fresh thread goes on; a process that has become an account has none to offer.
-    fn start_over(&self, line: Option<Vec<u8>>) -> Stop {
-        match identity::PER_THREAD {
-            true => Stop::StartOver(line),
-            false => refused(ReplyCode::NotLoggedIn, "Can't change user; connect again."),
-        }
-    }
-
     pub(in crate::session) fn quit(&self) -> Result<Reply, Stop> {
         Err(Stop::Close(Reply::new(ReplyCode::ServiceClosing, "Goodbye.")))
     }
@@ -345,5 +321,5 @@ fn no_root(account: &Account, error: &io::Error) -> Stop {
 
 /// A name from the network, fit for a log line.
 fn shown(name: &[u8]) -> String {
-    crate::log::word(&name[..name.len().min(SHOWN_NAME)]).to_string()
+    crate::logging::word(&name[..name.len().min(SHOWN_NAME)]).to_string()
 }

@@ -27,7 +27,7 @@ impl Session {
     }
 
     pub(in crate::session) fn rnto(&mut self, from: Option<VirtualPath>, path: &[u8]) -> Result<Reply, Stop> {
-        let replace = !self.shared.config.files.no_overwrite;
+        let replace = !self.services.config.files.no_overwrite;
         let from = from.ok_or_else(|| refused(ReplyCode::BadSequence, "RNFR must come first."))?;
         let login = self.logged_in()?;
         let to =
@@ -61,7 +61,7 @@ impl Session {
     }
 
     pub(in crate::session) fn mkd(&mut self, path: &[u8]) -> Result<Reply, Stop> {
-        let anonymous_may = self.shared.config.login.anonymous.as_ref().is_none_or(|policy| policy.mkdir);
+        let anonymous_may = self.services.config.login.anonymous.as_ref().is_none_or(|policy| policy.mkdir);
         let login = self.logged_in()?;
         if matches!(login.account.kind, AccountKind::Anonymous { .. }) && !anonymous_may {
             return Err(refused(ReplyCode::FileUnavailable, "Permission denied."));
@@ -152,7 +152,7 @@ impl Session {
     }
 
     pub(in crate::session) fn chmod(&mut self, change: &ModeChange, path: &[u8]) -> Result<Reply, Stop> {
-        if self.shared.config.files.no_chmod {
+        if self.services.config.files.no_chmod {
             return Err(refused(ReplyCode::FileUnavailable, "Permission denied."));
         }
         let login = self.logged_in()?;

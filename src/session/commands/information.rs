@@ -14,7 +14,7 @@ const COLUMNS: usize = 9;
 
 impl Session {
     pub(in crate::session) fn syst(&self) -> Result<Reply, Stop> {
-        let system = if self.shared.config.greeting.hide_host { "UNKNOWN" } else { "UNIX" };
+        let system = if self.services.config.greeting.hide_host { "UNKNOWN" } else { "UNIX" };
         Ok(Reply::new(ReplyCode::SystemType, format!("{system} Type: L8")))
     }
 
@@ -27,7 +27,7 @@ impl Session {
 
     /// The session, as ftpd shows it.
     fn status(&self) -> Reply {
-        let greeting = &self.shared.config.greeting;
+        let greeting = &self.services.config.greeting;
         let mut lines = Vec::new();
         if !greeting.hide_host && !greeting.hide_version {
             lines.push(format!("Version: ferryd {}", env!("CARGO_PKG_VERSION")));
@@ -35,7 +35,7 @@ impl Session {
         lines.push(format!("Connected to {}", self.host()));
         lines.push(match &self.login {
             Login::LoggedIn(login) => {
-                format!("Logged in as {}", crate::log::text(login.account.name.as_bytes()))
+                format!("Logged in as {}", crate::logging::text(login.account.name.as_bytes()))
             }
             Login::NeedPassword { .. } => "Waiting for password".to_owned(),
             Login::NotLoggedIn => "Waiting for user name".to_owned(),

@@ -107,7 +107,7 @@ impl Session {
     }
 
     fn list_limits(&self) -> ListLimits {
-        let limits = &self.shared.config.limits;
+        let limits = &self.services.config.limits;
         ListLimits { files: limits.list_files, depth: limits.list_depth }
     }
 }

@@ -22,7 +22,7 @@ impl Session {
         }
         // lftp names `::` where it listens on the loopback interface; it can only mean itself.
         let named = if named == Ipv6Addr::UNSPECIFIED { peer } else { named };
-        if !self.shared.config.data.foreign && (peer != named || address.port() < FIRST_UNPRIVILEGED) {
+        if !self.services.config.data.foreign && (peer != named || address.port() < FIRST_UNPRIVILEGED) {
             log::warn!("{peer}: refused {verb} to {address}");
             return Err(refused(ReplyCode::SyntaxError, format!("Illegal {verb} address or port rejected.")));
         }
@@ -115,7 +115,7 @@ impl Session {
     fn listen(&mut self) -> Result<u16, Stop> {
         // What an earlier PASV borrowed is free for this one.
         self.parameters.data_port = DataPort::Unset;
-        let lease: PortLease = self.shared.ports.lease(self.control.local).map_err(|error| {
+        let lease: PortLease = self.services.ports.lease(self.control.local).map_err(|error| {
             log::warn!("{}: no passive port: {error}", self.host());
             let text = format!("Can't open passive connection: {}", reason(&error));
             refused(ReplyCode::CannotOpenDataConnection, text)
@@ -127,7 +127,7 @@ impl Session {
 
     /// What 227 and 228 name: where the client reached us, or where the administrator says we are.
     fn advertised_address(&self) -> IpAddr {
-        let (data, peer) = (&self.shared.config.data, self.host());
+        let (data, peer) = (&self.services.config.data, self.host());
         let exempt = data.passive_address_exempt.iter().any(|network| network.contains(peer));
         match data.passive_address {
             Some(address) if !exempt && address.is_ipv4() == peer.is_ipv4() => address,

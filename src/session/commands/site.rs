@@ -22,7 +22,7 @@ impl Session {
     }
 
     pub(in crate::session) fn site_idle(&mut self, seconds: Option<u64>) -> Result<Reply, Stop> {
-        let most = self.shared.config.limits.max_idle_timeout.as_secs();
+        let most = self.services.config.limits.max_idle_timeout.as_secs();
         let Some(seconds) = seconds else {
             let now = self.parameters.idle_timeout.as_secs();
             let text = format!("Current IDLE time limit is {now} seconds; max {most}");

@@ -12,7 +12,7 @@ use crate::dtp::{
     self, ControlPair, DataConnection, DataPort, OpenError, Progress, Quota, Source, Tally, Target,
     TransferError, TransferFailure, TransferLimits, Verdict, Watch,
 };
-use crate::log::{Direction, Transfer, User};
+use crate::logging::{Direction, Transfer, User};
 use crate::proto::codec::{Inbound, Outbound};
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
@@ -114,7 +114,7 @@ impl Session {
         let opening = self.opening(path, Some(size));
         let codec = Outbound::new(self.parameters.representation);
         let limits = self.transfer_limits(rate);
-        self.control.guest.moves(target.as_bytes());
+        self.control.presence.begin_transfer(target.as_bytes());
         let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
             dtp::send(connection, &Source { file: &file, offset, size }, codec, &limits, watch)
         });
@@ -137,7 +137,7 @@ impl Session {
 
     fn upload(&mut self, path: &[u8], how: Upload) -> Result<Reply, Stop> {
         let restart = mem::take(&mut self.leftover.restart_at);
-        let config = &self.shared.config;
+        let config = &self.services.config;
         let guarded = config.login.anonymous.as_ref().is_some_and(|policy| !policy.overwrite);
         let (no_overwrite, atomic) = (config.files.no_overwrite, config.files.atomic_uploads);
         let upload_mode = config.files.upload_mode;
@@ -210,7 +210,7 @@ impl Session {
         let replaced = existing.filter(|_| draft.is_some() && how != Upload::Unique);
         let replaced = replaced.map_or(0, |stat| stat.size.saturating_sub(size));
         tally.iter().for_each(|tally| tally.give_back(replaced));
-        self.control.guest.moves(target.as_bytes());
+        self.control.presence.begin_transfer(target.as_bytes());
         let mut outcome = self.transfer(&opening, Flow::FromClient, |connection, watch| {
             // Only now: a data connection that never came must not cost the file that was there.
             if truncate {
@@ -246,7 +246,7 @@ impl Session {
         let never_began = matches!(outcome.result, Err(Failure::NotOpened(_)));
         let created = existing.is_none() || how == Upload::Unique;
         if failed
-            && (never_began && created || self.shared.config.files.delete_aborted && (created || truncate))
+            && (never_began && created || self.services.config.files.delete_aborted && (created || truncate))
         {
             // What cannot be removed stays; the reply says already that the upload failed.
             if self.logged_in()?.vfs.remove_file(&target).is_ok() {
@@ -269,7 +269,7 @@ impl Session {
         let end = |moved, result| Outcome { moved, elapsed: started.elapsed(), result };
         let port = match mem::take(&mut self.parameters.data_port) {
             // RFC 959 section 3.2: where the control connection came from.
-            DataPort::Unset if self.shared.config.data.active && !self.parameters.epsv_all => {
+            DataPort::Unset if self.services.config.data.active && !self.parameters.epsv_all => {
                 DataPort::Active(self.control.peer)
             }
             port => port,
@@ -278,7 +278,7 @@ impl Session {
         let protection = DataProtection::of(self, flow);
         let answers_stat = self.is_enabled("STAT");
         let mut watch = ControlWatch::new(&mut self.control, answers_stat);
-        let opened = open_data_connection(port, &pair, &self.shared.config.data, opening, &mut watch);
+        let opened = open_data_connection(port, &pair, &self.services.config.data, opening, &mut watch);
         let secured = opened.and_then(|mut connection| match &protection {
             Some(protection) => protection.secure(&mut connection, &mut watch).map(|()| connection),
             None => Ok(connection),
@@ -374,7 +374,7 @@ impl Session {
 
     /// Whether so much can be stored: RFC 959 lets a server that need not reserve anything answer 202.
     pub(in crate::session) fn allo(&mut self, size: u64) -> Result<Reply, Stop> {
-        if self.shared.config.limits.max_file_size.is_some_and(|most| size > most) {
+        if self.services.config.limits.max_file_size.is_some_and(|most| size > most) {
             return Err(refused(ReplyCode::ExceededStorage, "A file may not be so large here."));
         }
         let tally = self.tally(b"ALLO")?;
@@ -385,7 +385,7 @@ impl Session {
         }
         let login = self.logged_in()?;
         let space = login.vfs.free_space(&login.cwd).map_err(|error| io_refusal(b".", &error))?;
-        let kept = self.shared.config.limits.min_free_space.unwrap_or(0);
+        let kept = self.services.config.limits.min_free_space.unwrap_or(0);
         if size > space.above(kept) {
             return Err(refused(ReplyCode::InsufficientStorage, "There is not so much space left."));
         }
@@ -423,9 +423,9 @@ impl Session {
     }
 
     pub(in crate::session) fn transfer_limits(&self, rate: Option<u64>) -> TransferLimits {
-        let limits = &self.shared.config.limits;
+        let limits = &self.services.config.limits;
         TransferLimits {
-            timeout: self.shared.config.data.timeout,
+            timeout: self.services.config.data.timeout,
             rate,
             max_size: limits.max_file_size,
             min_free: limits.min_free_space,
@@ -447,10 +447,10 @@ impl Session {
     /// What the files of an account with a quota come to; `None` for others. Counted before the first
     /// upload, and again when there seems to be no room: others than us remove files too.
     fn tally(&mut self, path: &[u8]) -> Result<Option<Arc<Tally>>, Stop> {
-        let shared = Arc::clone(&self.shared);
+        let services = Arc::clone(&self.services);
         let login = self.logged_in()?;
         let Some(most) = login.account.options.quota else { return Ok(None) };
-        let known = login.tally.take().or_else(|| shared.quotas.known(&login.account.name));
+        let known = login.tally.take().or_else(|| services.quotas.known(&login.account.name));
         let count = || login.vfs.usage().map_err(|error| io_refusal(path, &error));
         let tally = match known {
             Some(tally) => {
@@ -459,7 +459,7 @@ impl Session {
                 }
                 tally
             }
-            None => shared.quotas.begin(&login.account.name, count()?),
+            None => services.quotas.begin(&login.account.name, count()?),
         };
         login.tally = Some(Arc::clone(&tally));
         Ok(Some(tally))
@@ -467,16 +467,16 @@ impl Session {
 
     /// What a file has that is about to be removed or replaced, for the quota.
     pub(in crate::session) fn released(&mut self, path: &VirtualPath) -> Result<Released, Stop> {
-        let shared = Arc::clone(&self.shared);
+        let services = Arc::clone(&self.services);
         let login = self.logged_in()?;
         let Some(_) = login.account.options.quota else { return Ok(None) };
         let size = login.vfs.stat_link(path).ok().filter(|stat| stat.is_file()).map(|stat| stat.size);
-        Ok(shared.quotas.known(&login.account.name).zip(size))
+        Ok(services.quotas.known(&login.account.name).zip(size))
     }
 
     /// No upload begins on a file system that is fuller than it may become.
     fn check_space(&mut self, target: &VirtualPath, path: &[u8]) -> Result<(), Stop> {
-        let Some(kept) = self.shared.config.limits.min_free_space else { return Ok(()) };
+        let Some(kept) = self.services.config.limits.min_free_space else { return Ok(()) };
         let login = self.logged_in()?;
         let space = login.vfs.free_space(&target.parent()).map_err(|error| io_refusal(path, &error))?;
         if space.above(kept) == 0 {
@@ -500,8 +500,8 @@ impl Session {
         }
         self.totals.files += u64::from(outcome.result.is_ok());
         self.log_transfer(direction, target, outcome.moved, outcome.elapsed, outcome.result.is_ok());
-        if self.shared.config.logging.transfers >= 2 {
-            let path = crate::log::text(target.as_bytes());
+        if self.services.config.logging.transfers >= 2 {
+            let path = crate::logging::text(target.as_bytes());
             let (host, bytes, raw) = (self.host(), outcome.moved, target.as_bytes());
             log::info!(
                 event = word, host:% = host, user:% = self.user_name(), path:% = String::from_utf8_lossy(raw),
@@ -530,7 +530,7 @@ impl Session {
             AccountKind::Real => User::Real(login.account.name.as_bytes()),
         };
         let statfile = self.virtual_host.as_ref().and_then(|host| host.statfile.as_deref());
-        self.shared.log.record(&Transfer {
+        self.services.log.record(&Transfer {
             peer: self.host(),
             user,
             direction,
@@ -554,17 +554,17 @@ impl Session {
         path: &VirtualPath,
         second: Option<&VirtualPath>,
     ) {
-        if self.shared.config.logging.transfers < 2 {
+        if self.services.config.logging.transfers < 2 {
             return;
         }
-        let first = crate::log::text(path.as_bytes());
+        let first = crate::logging::text(path.as_bytes());
         let (host, user) = (self.host(), self.user_name());
         let path = String::from_utf8_lossy(path.as_bytes());
         match second.map(VirtualPath::as_bytes) {
             Some(second) => log::info!(
                 event = word, host:% = host, user = user, path:% = path,
                 to:% = String::from_utf8_lossy(second);
-                "{word} {first} {}{}", crate::log::text(second), self.log_context()
+                "{word} {first} {}{}", crate::logging::text(second), self.log_context()
             ),
             None => log::info!(
                 event = word, host:% = host, user = user, path:% = path;
@@ -584,7 +584,7 @@ impl Session {
     fn log_context(&self) -> String {
         let crate::session::state::Login::LoggedIn(login) = &self.login else { return String::new() };
         let chrooted = if login.account.confined { "; chrooted" } else { "" };
-        format!(" (wd: {}{chrooted})", crate::log::text(login.cwd.as_bytes()))
+        format!(" (wd: {}{chrooted})", crate::logging::text(login.cwd.as_bytes()))
     }
 }
 

@@ -6,17 +6,36 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use crate::account;
-use crate::config::Config;
-use crate::log::{Logins, TransferLog};
+use crate::cli::{self, Options};
+use crate::config::{Config, Start};
+use crate::logging::{Logins, TransferLog};
+use crate::server;
 use crate::session;
 use crate::sys::sockets;
 use crate::tls;
+
+/// `--test-config`: opens what a start would open, but takes no port, which a
+/// running server may have.
+pub(super) fn test_config(options: Options) -> Result<(), u8> {
+    let start = if options.daemon { Start::Daemon } else { Start::Foreground };
+    let problems = match cli::resolve(options, start) {
+        Ok(config) => check(&config),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    };
+    match problems.is_empty() {
+        true => super::say("ferryd: no problems found\n"),
+        false => {
+            let lines: String = problems.iter().map(|line| format!("ferryd: {line}\n")).collect();
+            super::say(&lines).and(Err(super::errors::FAILURE))
+        }
+    }
+}
 
 /// Everything that would keep a server with this configuration from starting
 /// or from letting anybody in; one line each, the option first.
 ///
 /// A port in use is none of it: a running server has it.
-pub(crate) fn check(config: &Config) -> Vec<String> {
+fn check(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     let mut keep = |option: &str, result: io::Result<()>| {
         problems.extend(result.err().map(|err| format!("{option}: {err}")));
@@ -56,7 +75,7 @@ fn can_listen(address: SocketAddr) -> io::Result<()> {
         Ok(_) => Ok(()),
         Err(err) if err.kind() == io::ErrorKind::AddrInUse => Ok(()),
         // As at a start: a machine without IPv6 still has IPv4.
-        Err(err) if address.ip().is_unspecified() && super::listener::has_no_family(&err) => Ok(()),
+        Err(err) if address.ip().is_unspecified() && server::has_no_family(&err) => Ok(()),
         Err(err) => Err(io::Error::new(err.kind(), format!("{address}: {err}"))),
     }
 }

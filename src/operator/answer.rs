@@ -1,8 +1,4 @@
-//! The operator's socket: a UNIX socket over which `ferryd --who` and `--kick`
-//! talk to the server that runs. For root, and for whoever runs the server.
-//!
-//! One line is asked, the rest of the connection is the answer: `ok` or
-//! `error: WHY` on a line, and the text.
+//! The answering end: the socket of a server that runs.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,15 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use super::Shared;
-use super::guests::{self, Leave};
+use super::{PATIENCE, who};
+use crate::clients::{Admission, Leave, Snapshot};
 use crate::sys::process::{self, PidFile};
 use crate::sys::unix;
-
-/// How long either side waits for the other.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Questions that are answered at the same time.
 const MOST: usize = 4;
@@ -29,45 +21,8 @@ const MOST: usize = 4;
 /// The longest question.
 const LONGEST: u64 = 256;
 
-/// What an operator asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    Who { json: bool },
-    Kick { id: u64 },
-}
-
-/// Where it is, unless `--control-socket` says otherwise: a place for root alone.
-pub(crate) fn default_path() -> PathBuf {
-    let run = if Path::new("/run").is_dir() { "/run" } else { "/var/run" };
-    Path::new(run).join("ferryd").join("control")
-}
-
-/// Asks the server behind the socket, and returns what it says. The error is a line.
-pub(crate) fn ask(path: &Path, question: Question) -> Result<String, String> {
-    let failed = |err: io::Error| match err.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            format!("{}: no server runs here", path.display())
-        }
-        _ => format!("{}: {err}", path.display()),
-    };
-    let mut answer = String::new();
-    let mut stream = UnixStream::connect(path).map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE * 2)).map_err(failed)?;
-    let line = match question {
-        Question::Who { json: false } => "who\n".to_owned(),
-        Question::Who { json: true } => "who json\n".to_owned(),
-        Question::Kick { id } => format!("kick {id}\n"),
-    };
-    stream.write_all(line.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).map_err(failed)?;
-    match answer.split_once('\n') {
-        Some(("ok", text)) => Ok(text.to_owned()),
-        Some((line, _)) => Err(line.trim_start_matches("error: ").to_owned()),
-        None => Err(format!("{}: no answer", path.display())),
-    }
-}
-
 /// The server's end; the socket is removed on drop.
-pub(super) struct OperatorSocket {
+pub(crate) struct OperatorSocket {
     listener: UnixListener,
     path: PathBuf,
     /// Says whose socket it is: one without a lock is stale.
@@ -81,7 +36,7 @@ impl OperatorSocket {
     ///
     /// # Errors
     /// Another server is there; a directory that others may write to. The error begins with the path.
-    pub(super) fn open(path: &Path) -> io::Result<OperatorSocket> {
+    pub(crate) fn open(path: &Path) -> io::Result<OperatorSocket> {
         OperatorSocket::try_open(path)
             .map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
     }
@@ -114,21 +69,21 @@ impl OperatorSocket {
         Ok(OperatorSocket { listener, path: path.to_owned(), _lock: lock, answering: Arc::default() })
     }
 
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
 
     /// Lets those in who ask, each on a thread of its own: the main thread waits for nobody.
-    pub(super) fn accept(&self, shared: &Arc<Shared>) {
+    pub(crate) fn accept(&self, clients: &Arc<Admission>) {
         while let Ok((stream, _)) = self.listener.accept() {
             let place = Place::take(&self.answering);
             let (Some(place), Ok(true)) = (place, may_ask(&stream)) else { continue };
-            let shared = Arc::clone(shared);
+            let clients = Arc::clone(clients);
             let spawned = thread::Builder::new().name("operator".to_owned()).spawn(move || {
                 let _place = place;
                 let _ = process::block_signals();
                 // An operator that has gone needs no answer.
-                let _ = serve(&stream, &shared);
+                let _ = serve(&stream, &clients);
             });
             if let Err(err) = spawned {
                 log::warn!("no thread for an operator: {err}");
@@ -169,16 +124,16 @@ fn may_ask(stream: &UnixStream) -> io::Result<bool> {
     Ok(allowed)
 }
 
-fn serve(stream: &UnixStream, shared: &Shared) -> io::Result<()> {
+fn serve(stream: &UnixStream, clients: &Admission) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream.take(LONGEST)).read_line(&mut line)?;
     let answer = match line.split_whitespace().collect::<Vec<_>>()[..] {
-        ["who"] => Ok(guests::table(&snapshots(shared))),
-        ["who", "json"] => Ok(guests::array(&snapshots(shared))),
-        ["kick", id] => kick(shared, id),
+        ["who"] => Ok(who::table(&snapshots(clients))),
+        ["who", "json"] => Ok(who::array(&snapshots(clients))),
+        ["kick", id] => kick(clients, id),
         _ => Err("not understood".to_owned()),
     };
     let text = answer.map_or_else(|why| format!("error: {why}\n"), |text| format!("ok\n{text}"));
@@ -186,16 +141,16 @@ fn serve(stream: &UnixStream, shared: &Shared) -> io::Result<()> {
     stream.write_all(text.as_bytes())
 }
 
-fn snapshots(shared: &Shared) -> Vec<guests::Snapshot> {
-    shared.limits.guests().iter().map(|guest| guest.snapshot()).collect()
+fn snapshots(clients: &Admission) -> Vec<Snapshot> {
+    clients.sessions().iter().map(|session| session.snapshot()).collect()
 }
 
-fn kick(shared: &Shared, id: &str) -> Result<String, String> {
-    let guests = shared.limits.guests();
-    let found = id.parse().ok().and_then(|id: u64| guests.iter().find(|guest| guest.id == id));
-    let guest = found.ok_or_else(|| format!("there is no session {id}"))?;
-    log::info!(event = "kicked", session = guest.id; "session {} ended by the operator", guest.id);
-    guest.dismiss(Leave::Now, "The operator closed the connection.");
+fn kick(clients: &Admission, id: &str) -> Result<String, String> {
+    let sessions = clients.sessions();
+    let found = id.parse().ok().and_then(|id: u64| sessions.iter().find(|session| session.id == id));
+    let session = found.ok_or_else(|| format!("there is no session {id}"))?;
+    log::info!(event = "kicked", session = session.id; "session {} ended by the operator", session.id);
+    session.dismiss(Leave::Now, "The operator closed the connection.");
     Ok(String::new())
 }
 
@@ -234,11 +189,5 @@ mod tests {
         fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
         assert!(OperatorSocket::open(&dir.join("control")).is_err());
         fs::remove_dir_all(&dir).unwrap();
-    }
-
-    #[test]
-    fn where_no_server_is_it_says_so() {
-        let err = ask(Path::new("/no/such/socket"), Question::Who { json: false }).unwrap_err();
-        assert_eq!(err, "/no/such/socket: no server runs here");
     }
 }

@@ -48,7 +48,7 @@ struct Values {
 impl Session {
     /// 220, with the banner in front.
     pub(super) fn greeting(&self) -> Reply {
-        let greeting = &self.shared.config.greeting;
+        let greeting = &self.services.config.greeting;
         let text = if greeting.hide_host {
             "FTP server ready.".to_owned()
         } else if greeting.hide_version {
@@ -65,20 +65,20 @@ impl Session {
     pub(super) fn host_name(&self) -> &str {
         match &self.virtual_host {
             Some(host) => &host.name,
-            None => &self.shared.config.greeting.host_name,
+            None => &self.services.config.greeting.host_name,
         }
     }
 
     /// 421 or 530 with the text of nologin, while there is one. One that cannot be read
     /// keeps everybody out as well.
     pub(super) fn nologin(&self, code: ReplyCode) -> Option<Reply> {
-        let text = nologin_text(&self.shared.config.config_dir)?;
+        let text = nologin_text(&self.services.config.config_dir)?;
         Some(Reply::after_lines(code, self.expanded(&text), "System not available."))
     }
 
     /// The text of the login, read with the server's rights: `--motd`, ftpmotd, or motd.
     pub(super) fn motd(&self, account: &Account) -> Vec<u8> {
-        let greeting = &self.shared.config.greeting;
+        let greeting = &self.services.config.greeting;
         let own = self.virtual_host.as_ref().and_then(|host| host.motd.clone());
         let named = own.or_else(|| greeting.motd.clone());
         // The system's own motd tells what system it is, and whom it is meant for.
@@ -98,7 +98,7 @@ impl Session {
 
     /// 250, with the message of the directory that was entered in front (`--dirmessage`).
     pub(super) fn entered(&self, text: &str) -> Reply {
-        let message = match (&self.shared.config.greeting.dirmessage, &self.login) {
+        let message = match (&self.services.config.greeting.dirmessage, &self.login) {
             (Some(name), Login::LoggedIn(login)) => read_in(&login.vfs, &login.cwd, name.as_bytes()),
             _ => None,
         };
@@ -106,7 +106,7 @@ impl Session {
     }
 
     fn config_file(&self, name: &str) -> PathBuf {
-        self.shared.config.config_dir.join(name)
+        self.services.config.config_dir.join(name)
     }
 
     fn expanded(&self, text: &[u8]) -> Vec<Vec<u8>> {
@@ -114,7 +114,7 @@ impl Session {
     }
 
     fn values(&self) -> Values {
-        let config = &self.shared.config;
+        let config = &self.services.config;
         let (class, cwd, user) = match &self.login {
             Login::LoggedIn(login) => {
                 let class = match login.account.kind {
@@ -132,9 +132,9 @@ impl Session {
             cwd,
             local,
             most: config.limits.max_clients,
-            now: self.shared.limits.clients(),
+            now: self.services.clients.clients(),
             remote: self.host().to_string(),
-            time: crate::log::ctime(&clock::local(clock::now())),
+            time: crate::logging::ctime(&clock::local(clock::now())),
             user,
         }
     }

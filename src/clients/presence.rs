@@ -1,5 +1,5 @@
-//! Who is on, and what each session is doing: for `--who`, for the names of the
-//! threads, and to tell a session that it must go.
+//! What each session is doing: for `who`, for the names of the threads, and to
+//! tell a session that it must go.
 //!
 //! The session writes a few atomics and, once for each command, a small record
 //! that nobody else holds for long.
@@ -10,15 +10,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
-use crate::log::json::{self, Object};
-use crate::log::{text, word};
 use crate::sys::process;
 
 /// An unknown size.
 const UNKNOWN: u64 = u64::MAX;
 
 /// One client, from its arrival to its end.
-pub(crate) struct Guest {
+pub(crate) struct Presence {
     pub id: u64,
     host: IpAddr,
     arrived: SystemTime,
@@ -72,9 +70,9 @@ const SOON: u8 = 1;
 const NOW: u8 = 2;
 
 // The session's side.
-impl Guest {
-    pub(super) fn new(id: u64, host: IpAddr) -> Guest {
-        Guest {
+impl Presence {
+    pub(super) fn new(id: u64, host: IpAddr) -> Presence {
+        Presence {
             id,
             host,
             arrived: SystemTime::now(),
@@ -89,7 +87,7 @@ impl Guest {
     }
 
     /// How it can be reached from outside. Without it, it leaves in its own time.
-    pub(super) fn attach(&self, stream: &TcpStream) {
+    pub(crate) fn attach(&self, stream: &TcpStream) {
         *self.stream.lock() = stream.try_clone().ok();
     }
 
@@ -98,19 +96,19 @@ impl Guest {
     }
 
     /// It is on the calling thread now, and nobody yet: it is new, or begins anew.
-    pub(crate) fn arrives(&self) {
+    pub(crate) fn appear(&self) {
         let mut doing = self.doing.lock();
         (doing.user, doing.verb, doing.named) = (None, "", "");
         process::name_thread(&thread_name(&doing, self.host));
     }
 
     /// Who it is from now on.
-    pub(crate) fn is_user(&self, user: Option<User>) {
+    pub(crate) fn set_user(&self, user: Option<User>) {
         self.doing.lock().user = user;
     }
 
     /// A command begins. The thread is called after it, as `ps -L` shows it.
-    pub(crate) fn begins(&self, verb: &'static str) {
+    pub(crate) fn begin_command(&self, verb: &'static str) {
         let mut doing = self.doing.lock();
         doing.busy = true;
         doing.verb = verb;
@@ -122,7 +120,7 @@ impl Guest {
     }
 
     /// The command was answered.
-    pub(crate) fn ends(&self) {
+    pub(crate) fn end_command(&self) {
         let mut doing = self.doing.lock();
         doing.busy = false;
         doing.moving = None;
@@ -131,7 +129,7 @@ impl Guest {
     }
 
     /// A file, by its path in the client's tree, begins to move.
-    pub(crate) fn moves(&self, file: &[u8]) {
+    pub(crate) fn begin_transfer(&self, file: &[u8]) {
         self.done.store(0, Ordering::Relaxed);
         self.total.store(UNKNOWN, Ordering::Relaxed);
         let mut doing = self.doing.lock();
@@ -141,7 +139,7 @@ impl Guest {
     }
 
     /// So much of it has.
-    pub(crate) fn moved(&self, done: u64, total: Option<u64>) {
+    pub(crate) fn set_progress(&self, done: u64, total: Option<u64>) {
         self.done.store(done, Ordering::Relaxed);
         self.total.store(total.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
@@ -167,14 +165,14 @@ impl Guest {
 }
 
 // The operator's side.
-impl Guest {
+impl Presence {
     pub(crate) fn user(&self) -> Option<User> {
         self.doing.lock().user.clone()
     }
 
     /// Tells the session to go, and why. It sees the end of its input, and so
     /// wakes from whatever it waits for.
-    pub(super) fn dismiss(&self, when: Leave, reason: &'static str) {
+    pub(crate) fn dismiss(&self, when: Leave, reason: &'static str) {
         self.doing.lock().reason = reason;
         let order = if when == Leave::Now { NOW } else { SOON };
         self.leave.fetch_max(order, Ordering::SeqCst);
@@ -183,7 +181,7 @@ impl Guest {
         }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let doing = self.doing.lock();
         let active = Duration::from_millis(self.active.load(Ordering::Relaxed));
         let moving = doing.moving.map(|since| {
@@ -208,96 +206,35 @@ impl Guest {
 }
 
 /// A session at one moment.
-pub(super) struct Snapshot {
-    id: u64,
-    host: IpAddr,
-    arrived: SystemTime,
-    user: Option<User>,
-    idle: Duration,
-    verb: &'static str,
-    moving: Option<Moving>,
+pub(crate) struct Snapshot {
+    pub id: u64,
+    pub host: IpAddr,
+    pub arrived: SystemTime,
+    pub user: Option<User>,
+    pub idle: Duration,
+    pub verb: &'static str,
+    pub moving: Option<Moving>,
 }
 
-struct Moving {
-    file: Vec<u8>,
-    done: u64,
-    total: Option<u64>,
-    elapsed: Duration,
+/// The transfer that it is at.
+pub(crate) struct Moving {
+    pub file: Vec<u8>,
+    pub done: u64,
+    pub total: Option<u64>,
+    pub elapsed: Duration,
 }
 
 impl Moving {
-    fn per_cent(&self) -> Option<u64> {
+    /// `None` when the size is not known.
+    pub(crate) fn per_cent(&self) -> Option<u64> {
         let total = self.total.filter(|&total| total > 0)?;
         Some(u64::try_from(u128::from(self.done) * 100 / u128::from(total)).unwrap_or(100).min(100))
     }
 
     /// Bytes a second.
-    fn rate(&self) -> u64 {
+    pub(crate) fn rate(&self) -> u64 {
         (self.done as f64 / self.elapsed.as_secs_f64().max(0.001)) as u64
     }
-}
-
-/// The sessions as a table for people.
-pub(super) fn table(guests: &[Snapshot]) -> String {
-    let mut text =
-        format!("{:>6} {:<16} {:<24} {:<20} {:>7} COMMAND\n", "ID", "USER", "HOST", "SINCE", "IDLE");
-    for guest in guests {
-        let user = match &guest.user {
-            None => "-".to_owned(),
-            Some(user) if user.anonymous => format!("{} (anon)", word(user.name.as_bytes())),
-            Some(user) => word(user.name.as_bytes()).to_string(),
-        };
-        let since = json::timestamp(guest.arrived);
-        text += &format!(
-            "{:>6} {user:<16} {:<24} {:<20} {:>6}s {}",
-            guest.id,
-            guest.host.to_string(),
-            since.replace('T', " ").split('.').next().unwrap_or_default(),
-            guest.idle.as_secs(),
-            if guest.verb.is_empty() { "-" } else { guest.verb },
-        );
-        if let Some(moving) = &guest.moving {
-            let share = moving.per_cent().map(|share| format!(" {share}%")).unwrap_or_default();
-            text +=
-                &format!(" {}{share} {} bytes, {}/s", self::text(&moving.file), moving.done, moving.rate());
-        }
-        text.push('\n');
-    }
-    text
-}
-
-/// The sessions as an array of JSON, one on a line.
-pub(super) fn array(guests: &[Snapshot]) -> String {
-    let lines: Vec<String> = guests.iter().map(object).collect();
-    if lines.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", lines.join(",\n")) }
-}
-
-fn object(guest: &Snapshot) -> String {
-    let mut object = Object::new();
-    object.number("id", guest.id);
-    match &guest.user {
-        Some(user) => {
-            object.string("user", user.name.as_bytes());
-            object.truth("anonymous", user.anonymous);
-        }
-        None => object.null("user"),
-    }
-    object.string("host", guest.host.to_string().as_bytes());
-    object.string("since", json::timestamp(guest.arrived).as_bytes());
-    object.seconds("idle", guest.idle);
-    object.string("command", guest.verb.as_bytes());
-    if let Some(moving) = &guest.moving {
-        object.string("file", &moving.file);
-        object.number("bytes", moving.done);
-        if let Some(total) = moving.total {
-            object.number("total", total);
-        }
-        if let Some(share) = moving.per_cent() {
-            object.number("percent", share);
-        }
-        object.number("rate", moving.rate());
-    }
-    object.end()
 }
 
 /// `user@host/COMMAND`, in the 15 bytes that Linux has for it: of a long address
@@ -315,28 +252,11 @@ fn thread_name(doing: &Doing, host: IpAddr) -> String {
 mod tests {
     use super::*;
 
-    fn guest() -> Guest {
-        let guest = Guest::new(7, "192.0.2.1".parse().unwrap());
-        guest.is_user(Some(User { name: "joe".to_owned(), anonymous: false }));
-        guest.begins("RETR");
-        guest
-    }
-
-    #[test]
-    fn what_a_session_does_is_seen_while_it_does_it() {
-        let guest = guest();
-        guest.moves(b"/a b\n");
-        guest.moved(45, Some(100));
-        let snapshot = [guest.snapshot()];
-        let (text, json) = (table(&snapshot), array(&snapshot));
-        let line = text.lines().nth(1).unwrap();
-        assert!(line.contains(" joe ") && line.contains(" 192.0.2.1 "), "{text}");
-        assert!(line.contains("RETR /a b\\x0a 45% 45 bytes"), "{text}");
-        assert_eq!(text.lines().count(), 2);
-        assert!(json.contains(r#""id":7,"user":"joe","anonymous":false,"host":"192.0.2.1""#), "{json}");
-        assert!(json.contains(r#""file":"/a b\u000a","bytes":45,"total":100,"percent":45"#), "{json}");
-        guest.ends();
-        assert!(!table(&[guest.snapshot()]).contains('%'));
+    fn presence() -> Presence {
+        let presence = Presence::new(7, "192.0.2.1".parse().unwrap());
+        presence.set_user(Some(User { name: "joe".to_owned(), anonymous: false }));
+        presence.begin_command("RETR");
+        presence
     }
 
     #[test]
@@ -356,10 +276,10 @@ mod tests {
 
     #[test]
     fn who_must_leave_now_does_not_get_longer() {
-        let guest = guest();
-        assert_eq!(guest.must_leave(), None);
-        guest.dismiss(Leave::Now, "Go.");
-        guest.dismiss(Leave::Soon, "Go.");
-        assert_eq!(guest.must_leave(), Some(Leave::Now));
+        let presence = presence();
+        assert_eq!(presence.must_leave(), None);
+        presence.dismiss(Leave::Now, "Go.");
+        presence.dismiss(Leave::Soon, "Go.");
+        assert_eq!(presence.must_leave(), Some(Leave::Now));
     }
 }

@@ -1,4 +1,4 @@
-//! From the words of the command line to [`Config`]: the look-ups, and what the
+//! From the words of the command line to a [`Config`]: the look-ups, and what the
 //! options demand of each other.
 
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use super::{
+use super::{Options, TlsOptions};
+use crate::config::{
     AnonymousPolicy, ClientAuth, Config, DataPolicy, Greeting, KeyPair, Limits, Listen, LoginPolicy,
     PassivePorts, Start, TlsPolicy, TlsRequired,
 };
-use crate::cli::{Options, TlsOptions};
 use crate::sys::process;
 
 /// `-P none`: clients begin with TLS, or not at all.
@@ -33,67 +33,64 @@ fn problem<T>(option: &'static str, reason: impl Into<String>) -> Result<T, Prob
     Err(Problem { option, reason: reason.into() })
 }
 
-impl Config {
-    /// Looks up what `options` name, for a server that is started as `start`.
-    /// All that is wrong is told at once.
-    pub(crate) fn resolve(options: Options, start: Start) -> Result<Config, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mut warnings = options.warnings.clone();
-        let mut keep = |found: Result<(), Problem>| problems.extend(found.err());
-        keep(check_combinations(&options));
+/// Looks up what `options` name, for a server that is started as `start`.
+/// All that is wrong is told at once.
+pub(crate) fn resolve(options: Options, start: Start) -> Result<Config, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut warnings = options.warnings.clone();
+    let mut keep = |found: Result<(), Problem>| problems.extend(found.err());
+    keep(check_combinations(&options));
 
-        let limits = limits(&options, &mut warnings);
-        let mut addresses = Vec::new();
-        if !matches!(start, Start::Connected | Start::Activated) {
-            keep(listen_addresses(&options).map(|found| addresses = found));
-        }
-        let mut tls = None;
-        keep(tls_policy(&options).map(|found| tls = found));
-        let mut tls_addresses = Vec::new();
-        if let Some(port) = tls.as_ref().and_then(|tls| tls.port).filter(|_| start != Start::Connected) {
-            keep(addresses_at(&options, port).map(|found| tls_addresses = found));
-        }
-        if options.port == NO_PORT && tls.as_ref().is_none_or(|tls| tls.port.is_none()) {
-            keep(problem("-P, --port", "`none` needs --tls-port"));
-        }
-        let mut login = LoginPolicy { anonymous: None, ..options.login.clone() };
-        keep(anonymous(&options, rustix::process::geteuid().is_root()).map(|found| login.anonymous = found));
-        if let Some(anonymous) = login.anonymous.as_ref().filter(|found| found.user != options.anonymous.user)
-        {
-            let (wanted, instead) = (&options.anonymous.user, &anonymous.user);
-            warnings.push(format!("no account `{wanted}`: anonymous clients have the rights of `{instead}`"));
-        }
-        let mut data = options.data.clone();
-        keep(data_policy(&options, &limits).map(|found| data = found));
-        keep(is_readable("--banner", options.banner.as_deref()));
-        keep(is_readable("--motd", options.motd.as_deref()));
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-
-        Ok(Config {
-            listen: Listen { start, addresses, tls_addresses, pid_file: options.pid_file },
-            logging: options.logging,
-            limits,
-            login,
-            data,
-            files: options.files,
-            tls,
-            greeting: Greeting {
-                hide_host: options.hide_host,
-                hide_version: options.hide_version,
-                host_name: process::host_name(),
-                banner: options.banner,
-                motd: options.motd,
-                dirmessage: options.dirmessage,
-            },
-            denied_commands: options.denied_commands,
-            config_dir: options.config_dir,
-            control_socket: options.control_socket,
-            sandbox: options.sandbox,
-            warnings,
-        })
+    let limits = limits(&options, &mut warnings);
+    let mut addresses = Vec::new();
+    if !matches!(start, Start::Connected | Start::Activated) {
+        keep(listen_addresses(&options).map(|found| addresses = found));
     }
+    let mut tls = None;
+    keep(tls_policy(&options).map(|found| tls = found));
+    let mut tls_addresses = Vec::new();
+    if let Some(port) = tls.as_ref().and_then(|tls| tls.port).filter(|_| start != Start::Connected) {
+        keep(addresses_at(&options, port).map(|found| tls_addresses = found));
+    }
+    if options.port == NO_PORT && tls.as_ref().is_none_or(|tls| tls.port.is_none()) {
+        keep(problem("-P, --port", "`none` needs --tls-port"));
+    }
+    let mut login = LoginPolicy { anonymous: None, ..options.login.clone() };
+    keep(anonymous(&options, rustix::process::geteuid().is_root()).map(|found| login.anonymous = found));
+    if let Some(anonymous) = login.anonymous.as_ref().filter(|found| found.user != options.anonymous.user) {
+        let (wanted, instead) = (&options.anonymous.user, &anonymous.user);
+        warnings.push(format!("no account `{wanted}`: anonymous clients have the rights of `{instead}`"));
+    }
+    let mut data = options.data.clone();
+    keep(data_policy(&options, &limits).map(|found| data = found));
+    keep(is_readable("--banner", options.banner.as_deref()));
+    keep(is_readable("--motd", options.motd.as_deref()));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+
+    Ok(Config {
+        listen: Listen { start, addresses, tls_addresses, pid_file: options.pid_file },
+        logging: options.logging,
+        limits,
+        login,
+        data,
+        files: options.files,
+        tls,
+        greeting: Greeting {
+            hide_host: options.hide_host,
+            hide_version: options.hide_version,
+            host_name: process::host_name(),
+            banner: options.banner,
+            motd: options.motd,
+            dirmessage: options.dirmessage,
+        },
+        denied_commands: options.denied_commands,
+        config_dir: options.config_dir,
+        control_socket: options.control_socket,
+        sandbox: options.sandbox,
+        warnings,
+    })
 }
 
 /// What was named must be there; it is read anew each time it is shown.
@@ -342,7 +339,7 @@ mod tests {
     }
 
     fn resolve(words: &[&str]) -> Result<Config, Vec<Problem>> {
-        Config::resolve(options(words), Start::Foreground)
+        super::resolve(options(words), Start::Foreground)
     }
 
     fn addresses(words: &[&str]) -> Vec<String> {

@@ -1,24 +1,21 @@
-//! Who is let in: clients in all, for each host and for each user, and hosts
-//! that are banned for their failed logins.
+//! Who is let in: clients in all, for each host and for each user.
 //!
 //! A place is taken by the main thread or the session and given back when its
 //! owner drops it, however the session ends.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::guests::Guest;
-use crate::config::{Ban, Limits};
+use super::bans::Bans;
+use super::presence::Presence;
+use crate::config::Limits;
 
-/// Hosts whose failures are remembered at once; more make it forget the oldest.
-const MOST_HOSTS: usize = 16_384;
-
-/// The server's guest list.
+/// The places of one server.
 pub(crate) struct Admission {
     max_clients: usize,
     max_per_ip: Option<usize>,
@@ -33,8 +30,8 @@ struct Places {
     hosts: HashMap<IpAddr, usize>,
     users: HashMap<String, usize>,
     /// By number, in the order of their arrival.
-    guests: BTreeMap<u64, Arc<Guest>>,
-    last_guest: u64,
+    sessions: BTreeMap<u64, Arc<Presence>>,
+    last_id: u64,
 }
 
 /// Why a client is not let in.
@@ -63,13 +60,13 @@ impl fmt::Display for Refused {
 pub(crate) struct Slot {
     admission: Arc<Admission>,
     host: IpAddr,
-    guest: Arc<Guest>,
+    presence: Arc<Presence>,
 }
 
 impl Slot {
     /// What is known of the client.
-    pub(crate) fn guest(&self) -> &Arc<Guest> {
-        &self.guest
+    pub(crate) fn presence(&self) -> &Arc<Presence> {
+        &self.presence
     }
 }
 
@@ -96,7 +93,7 @@ impl Admission {
             max_per_ip: limits.max_per_ip,
             max_per_user: limits.max_per_user,
             places: Mutex::default(),
-            bans: limits.ban.map(|rule| Mutex::new(Bans { rule, hosts: HashMap::new() })),
+            bans: limits.ban.map(|rule| Mutex::new(Bans::new(rule))),
         })
     }
 
@@ -114,10 +111,10 @@ impl Admission {
         }
         places.clients += 1;
         *places.hosts.entry(host).or_default() += 1;
-        places.last_guest += 1;
-        let guest = Arc::new(Guest::new(places.last_guest, host));
-        places.guests.insert(guest.id, Arc::clone(&guest));
-        Ok(Slot { admission: Arc::clone(self), host, guest })
+        places.last_id += 1;
+        let presence = Arc::new(Presence::new(places.last_id, host));
+        places.sessions.insert(presence.id, Arc::clone(&presence));
+        Ok(Slot { admission: Arc::clone(self), host, presence })
     }
 
     /// A place for a login of `user`; `None` when `--max-per-user` are there.
@@ -142,8 +139,8 @@ impl Admission {
     }
 
     /// Who is there, in the order of arrival.
-    pub(crate) fn guests(&self) -> Vec<Arc<Guest>> {
-        self.places.lock().guests.values().cloned().collect()
+    pub(crate) fn sessions(&self) -> Vec<Arc<Presence>> {
+        self.places.lock().sessions.values().cloned().collect()
     }
 
     pub(crate) fn census(&self) -> Census {
@@ -160,9 +157,9 @@ impl Admission {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.guest.detach();
+        self.presence.detach();
         let mut places = self.admission.places.lock();
-        places.guests.remove(&self.guest.id);
+        places.sessions.remove(&self.presence.id);
         places.clients -= 1;
         give_back(&mut places.hosts, &self.host);
     }
@@ -183,93 +180,18 @@ fn give_back<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
     }
 }
 
-/// Failed logins by host, and who is banned for them.
-struct Bans {
-    rule: Ban,
-    hosts: HashMap<IpAddr, Record>,
-}
-
-enum Record {
-    /// When each failure was, the oldest first; fewer than the rule allows.
-    Failures(VecDeque<Instant>),
-    BannedUntil(Instant),
-}
-
-impl Bans {
-    fn is_banned(&self, host: IpAddr, now: Instant) -> bool {
-        matches!(self.hosts.get(&host), Some(Record::BannedUntil(end)) if *end > now)
-    }
-
-    fn failed(&mut self, host: IpAddr, now: Instant) -> bool {
-        if self.hosts.len() >= MOST_HOSTS && !self.hosts.contains_key(&host) {
-            self.make_room(now);
-        }
-        let rule = self.rule;
-        let record = self.hosts.entry(host).or_insert_with(|| Record::Failures(VecDeque::new()));
-        let failures = match record {
-            // A session from before the ban; it changes nothing.
-            Record::BannedUntil(end) if *end > now => return false,
-            Record::BannedUntil(_) => {
-                *record = Record::Failures(VecDeque::from([now]));
-                1
-            }
-            Record::Failures(times) => {
-                times.retain(|time| now.duration_since(*time) < rule.period);
-                times.push_back(now);
-                times.len()
-            }
-        };
-        if failures < rule.failures as usize {
-            return false;
-        }
-        *record = Record::BannedUntil(now + rule.time);
-        true
-    }
-
-    fn count(&self, now: Instant) -> usize {
-        self.hosts.values().filter(|record| matches!(record, Record::BannedUntil(end) if *end > now)).count()
-    }
-
-    /// Forgets what is over; if nothing is, half of those who are not banned yet,
-    /// and in the end of those who are, so that nobody fills the memory.
-    fn make_room(&mut self, now: Instant) {
-        let period = self.rule.period;
-        self.hosts.retain(|_, record| !record.is_over(now, period));
-        for banned_too in [false, true] {
-            if self.hosts.len() < MOST_HOSTS {
-                return;
-            }
-            let mut kept = false;
-            self.hosts.retain(|_, record| {
-                kept = !kept;
-                kept || matches!(record, Record::BannedUntil(_)) && !banned_too
-            });
-        }
-    }
-}
-
-impl Record {
-    fn is_over(&self, now: Instant, period: Duration) -> bool {
-        match self {
-            Record::BannedUntil(end) => *end <= now,
-            Record::Failures(times) => times.back().is_none_or(|last| now.duration_since(*last) >= period),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::Ban;
 
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
     fn admission(limits: Limits) -> Arc<Admission> {
         Admission::new(&limits)
-    }
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
     }
 
     #[test]
@@ -305,40 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_banned_for_a_time_by_its_failures_within_the_period() {
-        let rule = Ban { failures: 3, period: seconds(60), time: seconds(600) };
-        let (mut bans, start) = (Bans { rule, hosts: HashMap::new() }, Instant::now());
-        assert!(!bans.failed(A, start));
-        assert!(!bans.failed(A, start + seconds(61)));
-        assert!(!bans.failed(A, start + seconds(62)));
-        assert!(!bans.is_banned(A, start + seconds(62)));
-        assert!(bans.failed(A, start + seconds(63)));
-        assert!(!bans.failed(A, start + seconds(64)));
-        assert!(bans.is_banned(A, start + seconds(662)) && !bans.is_banned(B, start + seconds(64)));
-        assert!(!bans.is_banned(A, start + seconds(663)));
-        assert!(!bans.failed(A, start + seconds(700)));
-    }
-
-    #[test]
     fn a_banned_host_is_refused_at_the_door() {
-        let rule = Ban { failures: 1, period: seconds(600), time: seconds(600) };
+        let long = Duration::from_secs(600);
+        let rule = Ban { failures: 1, period: long, time: long };
         let house = admission(Limits { ban: Some(rule), ..Limits::default() });
         assert!(house.admit(A).is_ok());
         assert!(house.login_failed(A));
         assert_eq!(house.admit(A).err(), Some(Refused::Banned));
         assert_eq!(house.census().banned, 1);
-    }
-
-    #[test]
-    fn failures_from_everywhere_do_not_fill_the_memory() {
-        let rule = Ban { failures: 2, period: seconds(600), time: seconds(600) };
-        let (mut bans, now) = (Bans { rule, hosts: HashMap::new() }, Instant::now());
-        bans.failed(B, now);
-        bans.failed(B, now);
-        for bits in 0..3 * MOST_HOSTS as u32 {
-            bans.failed(IpAddr::from(bits.to_be_bytes()), now);
-        }
-        assert!(bans.hosts.len() <= MOST_HOSTS);
-        assert!(bans.is_banned(B, now));
     }
 }

@@ -4,12 +4,32 @@ use std::fmt::Write;
 use std::io;
 use std::net::IpAddr;
 
+use super::errors::{FAILURE, StartupErrors, USAGE};
 use crate::account::{Account, AccountKind, Authenticator, Refusal, Trail};
-use crate::config::Config;
+use crate::cli::{self, Options};
+use crate::config::{Config, Start};
 use crate::session::Rates;
 
-/// The answer to `-C`.
-pub(crate) struct Access {
+/// `-C`: the exit code says whether that user may log in; with `-d`, why is printed.
+pub(super) fn check_access(options: Options, who: &str, errors: StartupErrors) -> Result<(), u8> {
+    let (user, host) = who.rsplit_once('@').map_or((who, None), |(user, host)| (user, Some(host)));
+    let peer = host.map(|host| host.parse::<IpAddr>().map_err(|_| host)).transpose();
+    let peer =
+        peer.map_err(|host| errors.report(USAGE, format!("-C, --check-access: `{host}` is not an address")))?;
+    let explain = options.logging.debug > 0;
+    let config =
+        cli::resolve(options, Start::Foreground).map_err(|problems| errors.report_all(USAGE, problems))?;
+    let access = check(&config, user, peer).map_err(|err| errors.report(FAILURE, err))?;
+    let mut text = String::new();
+    if explain {
+        access.explanation.iter().for_each(|line| text += &format!("{line}\n"));
+    }
+    super::say(&format!("{text}{}\n", access.verdict))?;
+    if access.allowed { Ok(()) } else { Err(FAILURE) }
+}
+
+/// The answer.
+struct Access {
     pub allowed: bool,
     /// In words, with the reason for a no.
     pub verdict: String,
@@ -21,7 +41,7 @@ pub(crate) struct Access {
 ///
 /// # Errors
 /// No server could be started with this configuration.
-pub(crate) fn check_access(config: &Config, user: &str, peer: Option<IpAddr>) -> io::Result<Access> {
+fn check(config: &Config, user: &str, peer: Option<IpAddr>) -> io::Result<Access> {
     let authenticator = Authenticator::without_passwords(config)?;
     let mut trail = Trail::kept();
     let answer = match crate::session::nologin_text(&config.config_dir) {
@@ -34,7 +54,7 @@ pub(crate) fn check_access(config: &Config, user: &str, peer: Option<IpAddr>) ->
         Ok(_) => Err(no_root(&account, "not a directory")),
         Err(err) => Err(no_root(&account, &err.to_string())),
     });
-    let shown = crate::log::text(user.as_bytes());
+    let shown = crate::logging::text(user.as_bytes());
     let mut explanation = trail.into_steps();
     let (allowed, verdict) = match answer {
         Ok(account) => {
@@ -63,7 +83,7 @@ fn rights(config: &Config, account: &Account) -> Vec<String> {
             true => format!("root: {root}, and nothing outside of it"),
             false => format!("root: {root}, all of the file system"),
         },
-        format!("starts in: {}", crate::log::text(&account.start)),
+        format!("starts in: {}", crate::logging::text(&account.start)),
         match &account.identity {
             Some(identity) => {
                 let groups = identity.groups.iter().map(u32::to_string).collect::<Vec<_>>().join(",");

@@ -1,0 +1,101 @@
+//! What a session is begun with: its client, and what the server has for all sessions.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::handover::Handover;
+use crate::account::{Authenticator, Hosts};
+use crate::clients::{Admission, Quotas, Slot};
+use crate::config::Config;
+use crate::dtp::PortAllocator;
+use crate::logging::{Logins, TransferLog};
+use crate::sys::process::Broadcast;
+use crate::tls;
+
+/// A control connection on its way to a worker.
+pub(crate) struct Client {
+    /// Blocking, closed on exec.
+    pub stream: TcpStream,
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    /// Its place among the clients.
+    pub slot: Slot,
+    /// It came to the port where clients begin with TLS.
+    pub implicit_tls: bool,
+    /// What a session that goes on as somebody else had left over.
+    pub handover: Option<Box<Handover>>,
+}
+
+/// What a session leaves behind.
+#[derive(Default)]
+pub(crate) struct Served {
+    /// The thread is a user's now, and fit for nobody else.
+    pub identity_changed: bool,
+    /// The client goes on, on a thread that is nobody's yet.
+    pub handover: Option<Client>,
+}
+
+/// What a session needs of the server. Made once.
+pub(crate) struct Services {
+    pub config: Config,
+    pub authenticator: Authenticator,
+    /// ftphosts, as it was when it was last read.
+    pub hosts: RwLock<Arc<Hosts>>,
+    pub ports: Arc<PortAllocator>,
+    pub clients: Arc<Admission>,
+    pub quotas: Quotas,
+    pub log: TransferLog,
+    pub logins: Arc<Logins>,
+    pub shutdown: Broadcast,
+    /// `None`: no TLS.
+    pub tls: Option<tls::Server>,
+}
+
+impl Services {
+    /// Opens all that sessions use later, when they have no more the right to.
+    /// The error says what it was.
+    pub(crate) fn new(config: Config) -> io::Result<Services> {
+        let statistics = config.login.anonymous.as_ref().is_some_and(|policy| policy.statfile);
+        let hosts = Hosts::read(&config.config_dir, config.login.anonymous.as_ref())?;
+        let log = TransferLog::open(&config.logging, statistics)?;
+        log.keep_statistics(hosts.statfiles().filter(|_| statistics));
+        Ok(Services {
+            hosts: RwLock::new(Arc::new(hosts)),
+            authenticator: Authenticator::start(&config).map_err(because("password helpers"))?,
+            ports: PortAllocator::new(config.data.passive_ports),
+            clients: Admission::new(&config.limits),
+            quotas: Quotas::default(),
+            log,
+            logins: Logins::open(config.logging.wtmp)?,
+            shutdown: Broadcast::new()?,
+            tls: config
+                .tls
+                .as_ref()
+                .map(|policy| tls::Server::new(policy, &config.greeting.host_name))
+                .transpose()
+                .map_err(because("TLS"))?,
+            config,
+        })
+    }
+
+    /// Reads ftphosts anew, for clients to come. One that cannot be understood changes nothing.
+    pub(crate) fn reload_hosts(&self) {
+        let config = &self.config;
+        match Hosts::read(&config.config_dir, config.login.anonymous.as_ref()) {
+            Ok(hosts) => {
+                if config.login.anonymous.as_ref().is_some_and(|policy| policy.statfile) {
+                    self.log.keep_statistics(hosts.statfiles());
+                }
+                *self.hosts.write() = Arc::new(hosts);
+            }
+            Err(err) => log::error!("{err}; the virtual hosts stay as they were"),
+        }
+    }
+}
+
+fn because(what: &'static str) -> impl Fn(io::Error) -> io::Error {
+    move |err| io::Error::new(err.kind(), format!("{what}: {err}"))
+}
