@@ -1,9 +1,7 @@
-//! What stands behind a verb: host and port forms, type codes, modes, times, numbers.
+//! The argument of a command: names, words, numbers, letters, type codes and times.
 //!
-//! RFC 959 section 5.3.2 (PORT, TYPE, ALLO), RFC 2428 (EPRT, EPSV), RFC 1639 (LPRT),
-//! RFC 3659 section 2.3 (time-val).
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+//! The addresses of data ports are in `address`, the modes of SITE CHMOD in `file_mode`.
+//! RFC 959 section 5.3.2 (TYPE, ALLO), RFC 3659 section 2.3 (time-val).
 
 use super::params::{FormatControl, RepresentationType};
 
@@ -57,57 +55,6 @@ impl<'a> Argument<'a> {
         decimal(trim(self.0)).ok_or(SyntaxError::Malformed("A decimal number is needed."))
     }
 
-    /// PORT's `h1,h2,h3,h4,p1,p2`.
-    pub(crate) fn host_port(self) -> Result<SocketAddr, SyntaxError> {
-        let error = SyntaxError::Malformed("The form is h1,h2,h3,h4,p1,p2.");
-        let [a, b, c, d, high, low] = octets(self.0).and_then(|all| all.try_into().ok()).ok_or(error)?;
-        Ok(SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), u16::from_be_bytes([high, low])))
-    }
-
-    /// EPRT's `|af|address|port|`, whatever the delimiter.
-    pub(crate) fn extended_host_port(self) -> Result<SocketAddr, SyntaxError> {
-        let error = SyntaxError::Malformed("The form is |protocol|address|port|.");
-        let &[delimiter @ 33..=126, ref rest @ ..] = self.0 else { return Err(error) };
-        let fields: Vec<&[u8]> = rest.split(|&byte| byte == delimiter).collect();
-        let [protocol, address, port, b""] = fields[..] else { return Err(error) };
-        let text = std::str::from_utf8(address).map_err(|_| error)?;
-        let address: IpAddr = match decimal(protocol) {
-            Some(1) => text.parse::<Ipv4Addr>().map_err(|_| error)?.into(),
-            Some(2) => text.parse::<Ipv6Addr>().map_err(|_| error)?.into(),
-            Some(_) => return Err(SyntaxError::Protocol),
-            None => return Err(error),
-        };
-        let port = decimal(port).and_then(|port| u16::try_from(port).ok()).ok_or(error)?;
-        Ok(SocketAddr::new(address, port))
-    }
-
-    /// LPRT's `af,hal,h1,…,pal,p1,…`.
-    pub(crate) fn long_host_port(self) -> Result<SocketAddr, SyntaxError> {
-        let error = SyntaxError::Malformed("The form is af,hal,h1,h2,...,pal,p1,p2.");
-        let all = octets(self.0).ok_or(error)?;
-        let (&[family, length], rest) = all.split_first_chunk::<2>().ok_or(error)?;
-        let (host, port) = rest.split_at_checked(usize::from(length)).ok_or(error)?;
-        let &[2, high, low] = port else { return Err(error) };
-        let address: IpAddr = match family {
-            4 => <[u8; 4]>::try_from(host).map_err(|_| error)?.into(),
-            6 => <[u8; 16]>::try_from(host).map_err(|_| error)?.into(),
-            _ => return Err(SyntaxError::Protocol),
-        };
-        Ok(SocketAddr::new(address, u16::from_be_bytes([high, low])))
-    }
-
-    /// EPSV's argument.
-    pub(crate) fn extended_passive(self) -> Result<ExtendedPassive, SyntaxError> {
-        match trim(self.0) {
-            b"" => Ok(ExtendedPassive::Any),
-            b"1" => Ok(ExtendedPassive::Ipv4),
-            b"2" => Ok(ExtendedPassive::Ipv6),
-            word if word.eq_ignore_ascii_case(b"ALL") => Ok(ExtendedPassive::All),
-            word if decimal(word).is_some() => Err(SyntaxError::Protocol),
-            _ => Err(SyntaxError::Malformed("EPSV takes a protocol number, or ALL.")),
-        }
-    }
-
     /// TYPE's codes. `L8` without its space is what some old clients send.
     pub(crate) fn representation_type(self) -> Result<RepresentationType, SyntaxError> {
         let upper = self.0.to_ascii_uppercase();
@@ -158,131 +105,6 @@ impl<'a> Argument<'a> {
         match self.0.iter().position(|&byte| byte == b' ') {
             Some(at) => (&self.0[..at], Argument(&self.0[at + 1..])),
             None => (self.0, Argument(b"")),
-        }
-    }
-}
-
-/// What EPSV asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ExtendedPassive {
-    /// The protocol of the control connection.
-    Any,
-    Ipv4,
-    Ipv6,
-    /// Nothing but EPSV will follow (RFC 2428 section 4).
-    All,
-}
-
-/// A change of a file's permission bits: SITE CHMOD's argument.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ModeChange {
-    Octal(u32),
-    /// chmod(1)'s clauses: who (a mask of 07777), the operator, and the permissions asked for.
-    Symbolic(Vec<Clause>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Clause {
-    who: u32,
-    /// `who` was given: the umask does not matter.
-    explicit: bool,
-    operator: u8,
-    bits: u32,
-    /// `X`: execute only where somebody may already, or a directory.
-    execute_if_any: bool,
-    /// `u`, `g` or `o`: what these may now.
-    copy_from: Option<u8>,
-}
-
-impl ModeChange {
-    /// Octal up to 7777, or clauses of chmod(1) such as `u+rwx,go-w`.
-    pub(crate) fn parse(text: &[u8]) -> Option<ModeChange> {
-        if text.first()?.is_ascii_digit() {
-            return octal(text).filter(|&mode| mode <= 0o7777).map(ModeChange::Octal);
-        }
-        let clauses: Option<Vec<Vec<Clause>>> = text.split(|&byte| byte == b',').map(Clause::parse).collect();
-        Some(ModeChange::Symbolic(clauses?.concat()))
-    }
-
-    /// The new permission bits of a file that has `mode`; `umask` counts where a clause names nobody.
-    pub(crate) fn apply(&self, mode: u32, is_directory: bool, umask: u32) -> u32 {
-        match self {
-            ModeChange::Octal(new) => *new,
-            ModeChange::Symbolic(clauses) => {
-                clauses.iter().fold(mode & 0o7777, |mode, clause| clause.apply(mode, is_directory, umask))
-            }
-        }
-    }
-}
-
-impl Clause {
-    /// `[ugoa]*([-+=][rwxXst]*|[-+=][ugo])+`
-    fn parse(text: &[u8]) -> Option<Vec<Clause>> {
-        let split = text.iter().position(|byte| b"+-=".contains(byte))?;
-        let (names, mut rest) = text.split_at(split);
-        let mut who = 0;
-        for name in names {
-            who |= match name {
-                b'u' => 0o4700,
-                b'g' => 0o2070,
-                b'o' => 0o0007,
-                b'a' => 0o6777,
-                _ => return None,
-            };
-        }
-        let explicit = who != 0;
-        // The sticky bit is nobody's own; it is changed when all are meant.
-        let who = if !explicit || who & 0o777 == 0o777 { 0o7777 } else { who };
-        let mut clauses = Vec::new();
-        while let Some((&operator, tail)) = rest.split_first() {
-            let end = tail.iter().position(|byte| b"+-=".contains(byte)).unwrap_or(tail.len());
-            let (letters, next) = tail.split_at(end);
-            let mut clause =
-                Clause { who, explicit, operator, bits: 0, execute_if_any: false, copy_from: None };
-            match letters {
-                [from @ (b'u' | b'g' | b'o')] => clause.copy_from = Some(*from),
-                _ => {
-                    for letter in letters {
-                        match letter {
-                            b'r' => clause.bits |= 0o444,
-                            b'w' => clause.bits |= 0o222,
-                            b'x' => clause.bits |= 0o111,
-                            b's' => clause.bits |= 0o6000,
-                            b't' => clause.bits |= 0o1000,
-                            b'X' => clause.execute_if_any = true,
-                            _ => return None,
-                        }
-                    }
-                }
-            }
-            clauses.push(clause);
-            rest = next;
-        }
-        Some(clauses)
-    }
-
-    fn apply(&self, mode: u32, is_directory: bool, umask: u32) -> u32 {
-        let mut bits = self.bits;
-        if self.execute_if_any && (is_directory || mode & 0o111 != 0) {
-            bits |= 0o111;
-        }
-        if let Some(from) = self.copy_from {
-            let triple = match from {
-                b'u' => mode >> 6,
-                b'g' => mode >> 3,
-                _ => mode,
-            } & 7;
-            bits = triple << 6 | triple << 3 | triple;
-        }
-        let mut bits = bits & self.who;
-        if !self.explicit {
-            bits &= !umask;
-        }
-        match self.operator {
-            b'+' => mode | bits,
-            b'-' => mode & !bits,
-            // chmod(1) keeps a directory's set-id bits unless they are named.
-            _ => mode & !(self.who & if is_directory { 0o1777 } else { 0o7777 }) | bits,
         }
     }
 }
@@ -346,91 +168,13 @@ pub(crate) fn octal(digits: &[u8]) -> Option<u32> {
     Some(digits.iter().fold(0, |number, digit| number * 8 + u32::from(digit - b'0')))
 }
 
-/// Numbers below 256 with commas between them.
-fn octets(text: &[u8]) -> Option<Vec<u8>> {
-    trim(text)
-        .split(|&byte| byte == b',')
-        .map(|field| decimal(trim(field)).and_then(|number| u8::try_from(number).ok()))
-        .collect()
-}
-
-fn trim(text: &[u8]) -> &[u8] {
+pub(super) fn trim(text: &[u8]) -> &[u8] {
     text.trim_ascii()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn port_takes_six_octets() {
-        assert_eq!(Argument(b"127,0,0,1,4,1").host_port(), Ok("127.0.0.1:1025".parse().unwrap()));
-        for bad in
-            ["", "1,2,3,4,5", "1,2,3,4,5,6,7", "1,2,3,4,5,256", "1,2,3,4,5,-6", "a,b,c,d,e,f", "1,,2,3,4,5"]
-        {
-            assert!(Argument(bad.as_bytes()).host_port().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn eprt_takes_any_delimiter_and_both_families() {
-        assert_eq!(
-            Argument(b"|1|127.0.0.1|1025|").extended_host_port(),
-            Ok("127.0.0.1:1025".parse().unwrap())
-        );
-        assert_eq!(Argument(b"!2!::1!1025!").extended_host_port(), Ok("[::1]:1025".parse().unwrap()));
-        assert_eq!(Argument(b"|3|x|1|").extended_host_port(), Err(SyntaxError::Protocol));
-        for bad in [
-            "",
-            "|",
-            "|1|127.0.0.1|1025",
-            "|1|::1|1025|",
-            "|2|127.0.0.1|1|",
-            "|1|127.0.0.1|65536|",
-            "|x|y|z|",
-        ] {
-            assert!(
-                matches!(Argument(bad.as_bytes()).extended_host_port(), Err(SyntaxError::Malformed(_))),
-                "{bad}"
-            );
-        }
-    }
-
-    #[test]
-    fn lprt_counts_its_octets() {
-        assert_eq!(Argument(b"4,4,127,0,0,1,2,4,1").long_host_port(), Ok("127.0.0.1:1025".parse().unwrap()));
-        assert_eq!(
-            Argument(b"6,16,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,2,4,1").long_host_port(),
-            Ok("[::1]:1025".parse().unwrap())
-        );
-        for bad in ["", "4", "4,4,1,2,3,4", "4,200,1,2", "4,4,1,2,3,4,3,1,1,1", "6,4,1,2,3,4,2,1,1"] {
-            assert!(
-                matches!(Argument(bad.as_bytes()).long_host_port(), Err(SyntaxError::Malformed(_))),
-                "{bad}"
-            );
-        }
-        assert_eq!(Argument(b"9,1,1,2,1,1").long_host_port(), Err(SyntaxError::Protocol));
-    }
-
-    #[test]
-    fn modes_are_octal_or_chmods() {
-        let apply = |text: &str, mode| {
-            ModeChange::parse(text.as_bytes()).map(|change| change.apply(mode, false, 0o022))
-        };
-        assert_eq!(apply("755", 0o600), Some(0o755));
-        assert_eq!(apply("u+rwx", 0o044), Some(0o744));
-        assert_eq!(apply("go-rwx,u=rw", 0o777), Some(0o600));
-        assert_eq!(apply("+w", 0o444), Some(0o644));
-        assert_eq!(apply("a+w", 0o444), Some(0o666));
-        assert_eq!(apply("g=u", 0o640), Some(0o660));
-        assert_eq!(apply("a+X", 0o644), Some(0o644));
-        assert_eq!(apply("a+X", 0o744), Some(0o755));
-        assert_eq!(apply("u+s,+t", 0o755), Some(0o5755));
-        assert_eq!(apply("u-x+w", 0o500), Some(0o600));
-        for bad in ["", "8", "17777", "u", "u+q", "z+r", "u+r,", "0x7"] {
-            assert_eq!(apply(bad, 0), None, "{bad}");
-        }
-    }
 
     #[test]
     fn times_have_fourteen_digits_or_twelve() {
@@ -488,11 +232,9 @@ mod tests {
             seed ^= seed >> 7;
             seed ^= seed << 17;
             let argument = Argument(&text);
-            let _ = (argument.host_port(), argument.extended_host_port(), argument.long_host_port());
             let _ =
                 (argument.representation_type(), argument.allocation(), argument.number(), argument.letter());
             let _ = TimeVal::parse(&text);
-            let _ = ModeChange::parse(&text).map(|change| change.apply(0o644, true, 0o022));
         }
     }
 }

@@ -6,7 +6,9 @@
 
 use std::net::SocketAddr;
 
-use super::argument::{Argument, ExtendedPassive, ModeChange, SyntaxError, TimeVal, decimal, octal};
+use super::address::ExtendedPassive;
+use super::argument::{Argument, SyntaxError, TimeVal, decimal, octal};
+use super::file_mode::ModeChange;
 use super::params::RepresentationType;
 use super::secret::Password;
 

@@ -1,8 +1,10 @@
 //! The pure protocol: bytes in, values out. No socket, file, clock or environment.
 
+pub(crate) mod address;
 pub(crate) mod argument;
 pub(crate) mod codec;
 pub(crate) mod command;
+pub(crate) mod file_mode;
 pub(crate) mod host;
 pub(crate) mod listing;
 pub(crate) mod params;

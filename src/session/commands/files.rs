@@ -2,8 +2,9 @@
 
 use crate::account::AccountKind;
 use crate::dtp;
-use crate::proto::argument::{ModeChange, TimeVal};
+use crate::proto::argument::TimeVal;
 use crate::proto::command::Access;
+use crate::proto::file_mode::ModeChange;
 use crate::proto::listing::{Date, write_timestamp};
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::dtp::{DataPort, PortLease};
-use crate::proto::argument::ExtendedPassive;
+use crate::proto::address::ExtendedPassive;
 use crate::proto::params::{FormatControl, RepresentationType};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
