@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Start;
 use crate::session::{Client, Served, Services};
-use crate::sys::control::{self, Woken};
+use crate::sys::dialogue::{self, Woken};
 use crate::sys::identity;
 use crate::sys::process::{self, Broadcast};
 
@@ -56,7 +56,7 @@ fn wait(child: &Child, shutdown: &Broadcast) -> io::Result<Woken> {
     let Some(output) = &child.stdout else { return Ok(Woken::Readable) };
     loop {
         let deadline = Instant::now() + A_WHILE;
-        match control::wait(output.as_fd(), shutdown.fd(), deadline)? {
+        match dialogue::wait(output.as_fd(), shutdown.fd(), deadline)? {
             Woken::TimedOut => (),
             woken => return Ok(woken),
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::clients::Presence;
 use crate::proto::reply::Reply;
 use crate::proto::telnet::{Line, LineReader};
-use crate::sys::control::{self, Woken};
+use crate::sys::dialogue::{self, Woken};
 use crate::sys::process::Broadcast;
 use crate::tls::{Pulled, TlsConnection};
 
@@ -60,7 +60,7 @@ impl ControlConnection {
         local: SocketAddr,
         presence: Arc<Presence>,
     ) -> io::Result<ControlConnection> {
-        control::prepare(&stream, WRITE_TIMEOUT)?;
+        dialogue::prepare(&stream, WRITE_TIMEOUT)?;
         Ok(ControlConnection {
             stream,
             tls: None,
@@ -123,7 +123,7 @@ impl ControlConnection {
     fn read_exactly(&self, mut bytes: &mut [u8], deadline: Instant, shutdown: &Broadcast) -> io::Result<()> {
         while !bytes.is_empty() {
             self.wait_readable(deadline, shutdown)?;
-            match control::receive(&self.stream, bytes)? {
+            match dialogue::receive(&self.stream, bytes)? {
                 Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Some(count) => bytes = &mut bytes[count..],
                 None => (),
@@ -133,7 +133,7 @@ impl ControlConnection {
     }
 
     fn wait_readable(&self, deadline: Instant, shutdown: &Broadcast) -> io::Result<()> {
-        match control::wait(self.stream.as_fd(), shutdown.fd(), deadline)? {
+        match dialogue::wait(self.stream.as_fd(), shutdown.fd(), deadline)? {
             Woken::Readable => Ok(()),
             Woken::Other => Err(io::Error::other("the server is shutting down")),
             Woken::TimedOut => Err(io::ErrorKind::TimedOut.into()),
@@ -159,7 +159,7 @@ impl ControlConnection {
             }
             let lone_lf = self.reader.ends_with_bare_lf();
             let until = if lone_lf { deadline.min(Instant::now() + BARE_LF_GRACE) } else { deadline };
-            match control::wait(self.stream.as_fd(), shutdown.fd(), until).map_err(NoLine::Failed)? {
+            match dialogue::wait(self.stream.as_fd(), shutdown.fd(), until).map_err(NoLine::Failed)? {
                 Woken::Readable => self.take_input().map_err(NoLine::Failed)?,
                 Woken::Other => return Err(NoLine::ShuttingDown),
                 Woken::TimedOut if lone_lf => self.reader.end_at_bare_lf(),
@@ -230,7 +230,7 @@ impl ControlConnection {
             return Ok(());
         }
         let mut buffer = [0; READ_SIZE];
-        match control::receive(&self.stream, &mut buffer)? {
+        match dialogue::receive(&self.stream, &mut buffer)? {
             None => (),
             Some(0) => self.end_input(),
             Some(count) => {
@@ -299,6 +299,6 @@ struct Waiting<'a>(&'a TcpStream);
 
 impl Read for Waiting<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        control::receive(self.0, buffer)?.ok_or(io::ErrorKind::WouldBlock.into())
+        dialogue::receive(self.0, buffer)?.ok_or(io::ErrorKind::WouldBlock.into())
     }
 }

@@ -4,8 +4,8 @@
 pub(crate) mod accounts;
 pub(crate) mod activation;
 pub(crate) mod clock;
-pub(crate) mod control;
 pub(crate) mod crypt;
+pub(crate) mod dialogue;
 pub(crate) mod files;
 pub(crate) mod helper;
 pub(crate) mod identity;

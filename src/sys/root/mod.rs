@@ -17,7 +17,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::files::{self, SEARCH, Stat};
+use crate::sys::files::{self, SEARCH, Stat};
 
 /// A directory that is `/` to a session.
 pub(crate) struct Root {
@@ -383,5 +383,4 @@ fn is_of_a_process(fd: BorrowedFd<'_>) -> bool {
 }
 
 #[cfg(test)]
-#[path = "root_tests.rs"]
 pub(crate) mod tests;
