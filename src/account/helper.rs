@@ -15,9 +15,10 @@ use rustix::process::Pid;
 
 use super::protocol::{Answer, Request, Secret};
 use crate::sys::accounts::Verdict;
-use crate::sys::crypt::{self, Crypt};
+use crate::sys::crypt::Crypt;
 use crate::sys::helper::{Channel, Forked, fork, has_ended, settle};
 use crate::sys::pam::{Login, Pam, Transaction};
+use crate::sys::shadow;
 
 /// The one argument that makes this program a helper.
 pub(crate) const HELPER_ARG: &str = "--auth-helper";
@@ -132,7 +133,7 @@ impl Libraries {
                 let Some(password) = password else { return (refused, None) };
                 // PAM does not compute a hash for a locked password, and would
                 // say by its haste which accounts are locked.
-                if crypt::shadow(user).is_ok_and(|entry| entry.is_some_and(|entry| entry.is_locked())) {
+                if shadow::by_name(user).is_ok_and(|entry| entry.is_some_and(|entry| entry.is_locked())) {
                     self.pretend(password);
                 }
                 (refused, None)
@@ -142,7 +143,7 @@ impl Libraries {
 
     fn shadow(&self, user: &CStr, password: &Secret) -> Verdict {
         let Some(crypt) = self.crypt() else { return Verdict::Unavailable };
-        let entry = match crypt::shadow(user) {
+        let entry = match shadow::by_name(user) {
             Ok(Some(entry)) if !entry.is_locked() => entry,
             Ok(_) => {
                 self.pretend(password);
@@ -178,7 +179,7 @@ impl Libraries {
 
 /// What the shadow file says of an account whose password is not asked for.
 fn valid(user: &CStr) -> Verdict {
-    match crypt::shadow(user) {
+    match shadow::by_name(user) {
         Ok(Some(entry)) if entry.is_shut() => Verdict::Locked,
         Ok(Some(entry)) => entry.verdict(today()),
         Ok(None) => Verdict::Locked,
@@ -189,7 +190,7 @@ fn valid(user: &CStr) -> Verdict {
 /// PAM leaves it to the password's check to refuse a locked account: where that is left out,
 /// the shadow file says it. An account that has no entry there is not locked there.
 fn not_locked(user: &CStr) -> Verdict {
-    match crypt::shadow(user) {
+    match shadow::by_name(user) {
         Ok(Some(entry)) if entry.is_shut() => Verdict::Locked,
         Ok(_) => Verdict::Right,
         // Here PAM's modules know it all.

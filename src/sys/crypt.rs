@@ -1,4 +1,4 @@
-//! Passwords as shadow(5) and crypt(5) keep them, for systems without PAM and for user files.
+//! Passwords as crypt(5) keeps them, for systems without PAM and for user files.
 //!
 //! crypt_r is loaded when it is first needed, so that building ferryd does not need libcrypt.
 
@@ -10,8 +10,6 @@ use libloading::Library;
 use libloading::os::unix::Library as UnixLibrary;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::accounts::Verdict;
-
 /// The library's crypt_r.
 pub(crate) struct Crypt {
     crypt_r: CryptFn,
@@ -20,18 +18,6 @@ pub(crate) struct Crypt {
 }
 
 type CryptFn = unsafe extern "C" fn(*const c_char, *const c_char, *mut c_void) -> *mut c_char;
-
-/// What the shadow file says of an account. Numbers are days since 1970, or -1.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Shadow {
-    pub hash: Zeroizing<Vec<u8>>,
-    pub last_change: i64,
-    /// Days that a password may be used, and days of grace after them.
-    pub maximum: i64,
-    pub inactive: i64,
-    /// The day from which the account is not valid.
-    pub expires: i64,
-}
 
 impl Crypt {
     /// # Errors
@@ -90,75 +76,6 @@ impl Crypt {
     }
 }
 
-impl Shadow {
-    /// Whether no password can be right: locked by `!`, or never set.
-    pub(crate) fn is_locked(&self) -> bool {
-        self.hash.is_empty() || self.hash.starts_with(b"!") || self.hash.starts_with(b"*")
-    }
-
-    /// Whether the account itself is locked, and not just without a password (`*`).
-    pub(crate) fn is_shut(&self) -> bool {
-        self.hash.starts_with(b"!")
-    }
-
-    /// What the dates mean on the day `today`, for an account whose password was right.
-    pub(crate) fn verdict(&self, today: i64) -> Verdict {
-        // As pam_unix reads them: 0 is a day like others for `expires`, and
-        // "at the next login" for `last_change`.
-        if self.expires >= 0 && today >= self.expires {
-            return Verdict::AccountExpired;
-        }
-        if self.last_change == 0 {
-            return Verdict::PasswordExpired;
-        }
-        if self.last_change > 0 && self.maximum >= 0 {
-            let last_day = self.last_change.saturating_add(self.maximum);
-            if self.inactive >= 0 && today > last_day.saturating_add(self.inactive) {
-                return Verdict::AccountExpired;
-            }
-            if today > last_day {
-                return Verdict::PasswordExpired;
-            }
-        }
-        Verdict::Right
-    }
-}
-
-/// The account's entry in the shadow file, or `None`.
-///
-/// # Errors
-/// Those of getspnam_r(3): EACCES for a process that is not root's.
-#[cfg(target_os = "linux")]
-pub(crate) fn shadow(name: &CStr) -> io::Result<Option<Shadow>> {
-    use super::accounts::{bytes_of, look_up};
-    look_up(
-        |entry: *mut libc::spwd, buffer, result| {
-            // SAFETY: the entry, the buffer with its length and the result are
-            // live and ours alone; the name ends in NUL.
-            unsafe {
-                libc::getspnam_r(name.as_ptr(), entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
-            }
-        },
-        #[allow(clippy::useless_conversion, reason = "a c_long has 32 bits on some machines")]
-        |entry| Shadow {
-            hash: Zeroizing::new(bytes_of(entry.sp_pwdp)),
-            last_change: entry.sp_lstchg.into(),
-            maximum: entry.sp_max.into(),
-            inactive: entry.sp_inact.into(),
-            expires: entry.sp_expire.into(),
-        },
-    )
-}
-
-/// Only PAM knows the passwords here.
-///
-/// # Errors
-/// Always `Unsupported`.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn shadow(_name: &CStr) -> io::Result<Option<Shadow>> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 /// Compares in a time that depends on the lengths alone.
 fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = one.iter().zip(other).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
@@ -172,11 +89,6 @@ mod tests {
     /// crypt(5) of "secret" with the salt "saltsalt"; any libcrypt computes it.
     const SHA512: &[u8] =
         b"$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1";
-
-    fn shadow(hash: &str) -> Shadow {
-        let hash = Zeroizing::new(hash.as_bytes().to_vec());
-        Shadow { hash, last_change: 20_000, maximum: 99_999, inactive: -1, expires: -1 }
-    }
 
     #[cfg(target_os = "linux")]
     #[test]
@@ -201,36 +113,6 @@ mod tests {
             }
         }
         crypt.pretend(c"secret");
-    }
-
-    #[test]
-    fn locked_accounts_are_known_by_their_hash() {
-        for hash in ["", "!", "!!", "*", "!$6$salt$hash", "*LK*"] {
-            assert!(shadow(hash).is_locked(), "{hash:?}");
-        }
-        assert!(!shadow("$6$salt$hash").is_locked());
-        for (hash, shut) in
-            [("!", true), ("!$6$salt$hash", true), ("*", false), ("", false), ("$6$salt$hash", false)]
-        {
-            assert_eq!(shadow(hash).is_shut(), shut, "{hash:?}");
-        }
-    }
-
-    #[test]
-    fn dates_expire_accounts_and_passwords() {
-        let sound = shadow("$6$salt$hash");
-        assert_eq!(sound.verdict(20_500), Verdict::Right);
-        assert_eq!(Shadow { expires: 20_500, ..sound.clone() }.verdict(20_499), Verdict::Right);
-        assert_eq!(Shadow { expires: 20_500, ..sound.clone() }.verdict(20_500), Verdict::AccountExpired);
-        assert_eq!(Shadow { expires: 0, ..sound.clone() }.verdict(20_500), Verdict::AccountExpired);
-        assert_eq!(Shadow { last_change: 0, ..sound.clone() }.verdict(20_500), Verdict::PasswordExpired);
-        let aged = Shadow { maximum: 100, ..sound.clone() };
-        assert_eq!(aged.verdict(20_100), Verdict::Right);
-        assert_eq!(aged.verdict(20_101), Verdict::PasswordExpired);
-        let grace = Shadow { inactive: 10, ..aged };
-        assert_eq!(grace.verdict(20_110), Verdict::PasswordExpired);
-        assert_eq!(grace.verdict(20_111), Verdict::AccountExpired);
-        assert_eq!(Shadow { maximum: i64::MAX, ..sound }.verdict(20_500), Verdict::Right);
     }
 
     #[test]

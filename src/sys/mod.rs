@@ -14,6 +14,7 @@ pub(crate) mod pam;
 pub(crate) mod process;
 pub(crate) mod root;
 pub(crate) mod sandbox;
+pub(crate) mod shadow;
 pub(crate) mod sockets;
 pub(crate) mod unix;
 pub(crate) mod wtmp;

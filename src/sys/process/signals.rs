@@ -1,0 +1,106 @@
+//! Signals: those that the server answers, as file descriptors to poll.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::low_level::pipe;
+
+use super::wake::drain;
+
+/// The signals that the server answers, as file descriptors to poll.
+pub(crate) struct Signals {
+    stop: UnixStream,
+    reload: UnixStream,
+    status: UnixStream,
+    reopen: UnixStream,
+}
+
+/// What has arrived since the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// How many of SIGTERM and SIGINT.
+    pub stop: usize,
+    /// SIGHUP.
+    pub reload: bool,
+    /// SIGUSR1.
+    pub status: bool,
+    /// SIGUSR2.
+    pub reopen: bool,
+}
+
+impl Signals {
+    pub(crate) fn install() -> io::Result<Signals> {
+        Ok(Signals {
+            stop: signals(&[SIGTERM, SIGINT])?,
+            reload: signals(&[SIGHUP])?,
+            status: signals(&[SIGUSR1])?,
+            reopen: signals(&[SIGUSR2])?,
+        })
+    }
+
+    pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 4] {
+        [self.stop.as_fd(), self.reload.as_fd(), self.status.as_fd(), self.reopen.as_fd()]
+    }
+
+    /// Takes what has arrived; does not wait.
+    pub(crate) fn take(&self) -> Received {
+        Received {
+            stop: drain(&self.stop),
+            reload: drain(&self.reload) > 0,
+            status: drain(&self.status) > 0,
+            reopen: drain(&self.reopen) > 0,
+        }
+    }
+}
+
+fn signals(numbers: &[i32]) -> io::Result<UnixStream> {
+    let (reader, writer) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    writer.set_nonblocking(true)?;
+    for &number in numbers {
+        pipe::register(number, writer.try_clone()?)?;
+    }
+    Ok(reader)
+}
+
+/// The calling thread leaves the server's signals to the main thread, so that
+/// they interrupt no session's system calls.
+pub(crate) fn block_signals() -> io::Result<()> {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: makes `set` an empty signal set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2] {
+        // SAFETY: `set` was made above, and these signals exist.
+        unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+    }
+    // SAFETY: `set` is complete, and changing this thread's mask touches no other.
+    match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) } {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+
+    #[test]
+    fn signals_arrive_as_what_they_mean() {
+        let signals = Signals::install().unwrap();
+        signal_hook::low_level::raise(SIGUSR1).unwrap();
+        signal_hook::low_level::raise(SIGHUP).unwrap();
+        let mut seen = Received::default();
+        while !(seen.reload && seen.status) {
+            let mut fds = signals.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            poll(&mut fds, None).unwrap();
+            let received = signals.take();
+            seen.reload |= received.reload;
+            seen.status |= received.status;
+        }
+        assert_eq!(signals.take().stop, 0);
+    }
+}
