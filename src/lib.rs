@@ -25,7 +25,7 @@
 //!
 //! `start` uses `cli`, `operator` and `server`; `server` uses `session`; `session` uses `clients`,
 //! `account`, `vfs` and `dtp`, which do not know each other; all of them use what stands below.
-//! `tests/docs.rs` holds every `use crate::` against that.
+//! `tests/docs` holds every `use crate::` against that.
 
 mod account;
 mod cli;

@@ -1,10 +1,10 @@
 //! The man page, the usage text, HELP, FEAT and README name the same flags and commands.
 
 #[expect(dead_code, reason = "tests/wire needs the rest")]
-#[path = "wire/client.rs"]
+#[path = "../wire/client.rs"]
 mod client;
 #[expect(dead_code, reason = "tests/wire needs the rest")]
-#[path = "wire/server.rs"]
+#[path = "../wire/server.rs"]
 mod server;
 
 use std::collections::BTreeSet;
