@@ -6,9 +6,10 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::DataConnection;
-use super::transfer::{TransferError, TransferLimits};
-use crate::sys::sockets::{self, PollFd, PollFlags};
+use super::connection::DataConnection;
+use super::error::{TransferError, TransferLimits};
+use super::watch::{Progress, Watch, wait};
+use crate::sys::sockets::{self, PollFlags};
 use crate::tls::TlsConnection;
 
 /// A stream that never has to wait looks at the control connection after this many bytes.
@@ -22,108 +23,6 @@ const PIECES_A_SECOND: u64 = 20;
 /// What a rate limit makes up for after it slept too long, and no more, so
 /// that a stall is not followed by a burst.
 const MADE_UP: Duration = Duration::from_millis(40);
-
-/// What is asked of the control connection while a transfer is under way.
-pub(crate) trait Watch {
-    /// To be polled for input, or `None` while no more can be taken from it.
-    fn control(&self) -> Option<BorrowedFd<'_>>;
-
-    /// It has input, or has ended: takes what there is without blocking, and may
-    /// answer STAT with `progress`. Input that is left is offered again at once.
-    fn ready(&mut self, progress: &Progress) -> Verdict;
-
-    /// Bytes of the file have moved; called for each piece, so it must be quick.
-    fn moved(&mut self, _progress: &Progress) {}
-}
-
-/// What becomes of the transfer.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    Continue,
-    /// ABOR.
-    Abort,
-    /// There is nobody to transfer for any more.
-    Hangup(io::Error),
-}
-
-/// How far a transfer is. Counts bytes of the file, also in TYPE A.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Progress {
-    pub done: u64,
-    /// How much there is, when that is known.
-    pub total: Option<u64>,
-    pub started: Instant,
-}
-
-impl Progress {
-    pub(crate) fn new(total: Option<u64>) -> Progress {
-        Progress { done: 0, total, started: Instant::now() }
-    }
-}
-
-/// What ends a wait early.
-#[derive(Debug)]
-pub(super) enum Interruption {
-    Aborted,
-    ControlLost(io::Error),
-    PollFailed(io::Error),
-}
-
-/// Waits until `data` has one of its events (`true`) or the deadline passes
-/// (`false`), while the watch takes what the control connection brings.
-pub(super) fn wait(
-    data: Option<(BorrowedFd<'_>, PollFlags)>,
-    watch: &mut dyn Watch,
-    progress: &Progress,
-    deadline: Option<Instant>,
-) -> Result<bool, Interruption> {
-    loop {
-        let ready = poll_both(data, watch.control(), deadline).map_err(Interruption::PollFailed)?;
-        if ready.control {
-            match watch.ready(progress) {
-                Verdict::Continue => (),
-                Verdict::Abort => return Err(Interruption::Aborted),
-                Verdict::Hangup(err) => return Err(Interruption::ControlLost(err)),
-            }
-        }
-        if ready.data {
-            return Ok(true);
-        }
-        // A client that keeps talking does not put the deadline off.
-        if !ready.control || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return Ok(false);
-        }
-    }
-}
-
-struct Ready {
-    data: bool,
-    control: bool,
-}
-
-fn poll_both(
-    data: Option<(BorrowedFd<'_>, PollFlags)>,
-    control: Option<BorrowedFd<'_>>,
-    deadline: Option<Instant>,
-) -> io::Result<Ready> {
-    let data = data.map(|(fd, events)| PollFd::from_borrowed_fd(fd, events));
-    let control = control.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-    let has_event = |fd: &PollFd<'_>| !fd.revents().is_empty();
-    let mut ready = Ready { data: false, control: false };
-    match (data, control) {
-        (Some(data), Some(control)) => {
-            let mut fds = [data, control];
-            sockets::poll_until(&mut fds, deadline)?;
-            ready = Ready { data: has_event(&fds[0]), control: has_event(&fds[1]) };
-        }
-        (Some(data), None) => ready.data = sockets::poll_until(&mut [data], deadline)? > 0,
-        (None, Some(control)) => ready.control = sockets::poll_until(&mut [control], deadline)? > 0,
-        (None, None) => {
-            sockets::poll_until(&mut [], deadline)?;
-        }
-    }
-    Ok(ready)
-}
 
 /// The moving bytes of one transfer.
 pub(super) struct Flow<'a> {
@@ -304,15 +203,5 @@ impl Pace {
         let oldest = now.checked_sub(MADE_UP).unwrap_or(now);
         self.paid = self.paid.max(oldest).checked_add(price)?;
         (self.paid > now).then_some(self.paid)
-    }
-}
-
-impl From<Interruption> for TransferError {
-    fn from(interruption: Interruption) -> TransferError {
-        match interruption {
-            Interruption::Aborted => TransferError::Aborted,
-            Interruption::ControlLost(err) => TransferError::ControlLost(err),
-            Interruption::PollFailed(err) => TransferError::DataLost(err),
-        }
     }
 }

@@ -1,9 +1,14 @@
 use super::ports::tests::unused_range;
 use super::*;
+use crate::config::DataPolicy;
+use crate::sys::sockets::{self, Connecting, PollFlags};
+use std::io;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::Duration;
 
 /// The control connection as a session would see it: `A` is ABOR, `Q` hangs up.
 pub(super) struct Control {

@@ -1,7 +1,14 @@
 use super::super::tests::{Control, connection};
+use super::listing::LISTING_PIECE;
+use super::send::{SEND_PIECE, send_buffered};
 use super::*;
-use crate::dtp::flow::{Progress, Verdict};
+use crate::dtp::connection::DataConnection;
+use crate::dtp::error::{TransferError, TransferFailure, TransferLimits};
+use crate::dtp::flow::Flow;
+use crate::dtp::watch::{Progress, Verdict, Watch};
+use crate::proto::codec::{Inbound, Outbound};
 use crate::proto::params::RepresentationType;
+use crate::sys::sockets;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,6 +16,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 const LIMITS: TransferLimits =
     TransferLimits { timeout: Duration::from_secs(60), rate: None, max_size: None, min_free: None };

@@ -1,0 +1,149 @@
+//! The data connection: securing it, closing it, giving it up.
+//!
+//! How it comes about is `open`'s business, what flows on it `transfer`'s. RFC 959 section
+//! 3.3; RFC 4217 for TLS on it.
+
+use std::io;
+#[cfg(test)]
+use std::net::SocketAddr;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use super::error::{OpenError, TransferError};
+use super::watch::{self, Progress, Watch};
+use crate::sys::sockets::{self, PollFlags};
+use crate::tls::{Pulled, TlsConnection};
+
+/// What a client that sends where it should receive gets to say before we hang up.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+const DRAIN_BYTES: usize = 1 << 20;
+
+/// A data connection, non-blocking. Dropping it closes it at once.
+#[derive(Debug)]
+pub(crate) struct DataConnection {
+    pub(super) stream: TcpStream,
+    pub(super) tls: Option<Box<TlsConnection>>,
+    /// The client has said that it sends no more.
+    pub(super) at_end: bool,
+}
+
+impl DataConnection {
+    pub(super) fn new(stream: TcpStream) -> DataConnection {
+        DataConnection { stream, tls: None, at_end: false }
+    }
+
+    /// Shakes hands, by `deadline`. `require_reuse`: the client must prove that it is
+    /// the one of the control connection, by resuming one of its sessions.
+    pub(crate) fn secure(
+        &mut self,
+        mut tls: TlsConnection,
+        require_reuse: bool,
+        deadline: Option<Instant>,
+        watch: &mut dyn Watch,
+    ) -> Result<(), OpenError> {
+        // A handshake is several small writes each way: one must not wait for the other's
+        // delayed acknowledgement, which costs 40 ms a file. Where it cannot be set, nothing else is lost.
+        let _ = self.stream.set_nodelay(true);
+        let progress = Progress::new(None);
+        while tls.is_handshaking() || tls.wants_write() {
+            let events = match shake(&mut tls, &self.stream).map_err(OpenError::Handshake)? {
+                Some(events) => events,
+                None => continue,
+            };
+            if !watch::wait(Some((self.stream.as_fd(), events)), watch, &progress, deadline)? {
+                return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        match tls.is_resumed() {
+            true => tls.keep_sessions(),
+            false if require_reuse => return Err(OpenError::NotResumed),
+            false => (),
+        }
+        log::debug!(
+            "data connection: {}, {}",
+            tls.describe(),
+            if tls.is_resumed() { "resumed" } else { "new" }
+        );
+        self.tls = Some(Box::new(tls));
+        Ok(())
+    }
+
+    /// The client's end of it.
+    #[cfg(test)]
+    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+
+    /// Ends a transfer that went well: the client gets all that was sent, then
+    /// the end of the stream.
+    pub(crate) fn finish(self) {
+        // To close a socket with unread bytes in it is to reset the connection,
+        // and a reset takes along what the client has not received yet.
+        let mut scratch = Vec::with_capacity(4096);
+        let unread = |stream: &TcpStream, scratch: &mut Vec<u8>| {
+            scratch.clear();
+            sockets::read_more(stream, scratch)
+        };
+        if self.at_end || !matches!(unread(&self.stream, &mut scratch), Ok(1..)) {
+            return;
+        }
+        if self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let deadline = sockets::deadline_in(DRAIN_TIME);
+        let mut drained = 0;
+        while drained < DRAIN_BYTES
+            && sockets::wait_for(&self.stream, PollFlags::IN, deadline).unwrap_or(false)
+        {
+            match unread(&self.stream, &mut scratch) {
+                Ok(read @ 1..) => drained += read,
+                _ => return,
+            }
+        }
+    }
+
+    /// Ends a transfer that failed. Only after an ABOR is the end of the stream
+    /// what the client expects; otherwise the connection is reset, lest a client
+    /// that ignores replies take half a file for the whole.
+    pub(crate) fn abandon(self, error: &TransferError) {
+        if matches!(error, TransferError::Aborted) {
+            if let Some(mut tls) = self.tls {
+                tls.close();
+                // The client that gave up may take it or not.
+                let _ = tls.push(&mut &self.stream);
+            }
+        } else {
+            // Without it the connection is closed all the same.
+            let _ = sockets::reset_on_close(&self.stream);
+        }
+    }
+}
+
+impl AsFd for DataConnection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// One step of a handshake; what to wait for before the next, if anything.
+fn shake(tls: &mut TlsConnection, mut stream: &TcpStream) -> io::Result<Option<PollFlags>> {
+    if !tls.push(&mut stream)? {
+        return Ok(Some(PollFlags::OUT));
+    }
+    if !tls.is_handshaking() {
+        return Ok(None);
+    }
+    match tls.pull(&mut stream) {
+        Ok(Pulled::Bytes) => Ok(None),
+        Ok(Pulled::Nothing) => Ok(Some(PollFlags::IN)),
+        Ok(Pulled::End) => {
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed during the TLS handshake"))
+        }
+        Err(err) => {
+            // The alert that tells the client why, if it can be sent.
+            let _ = tls.push(&mut stream);
+            Err(err)
+        }
+    }
+}

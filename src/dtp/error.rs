@@ -1,0 +1,87 @@
+//! Why there is no data connection, and why a transfer ended before its time.
+//!
+//! Which reply code that deserves is the session's business.
+
+use std::io;
+use std::time::Duration;
+
+use super::watch::Interruption;
+
+/// What a transfer must keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransferLimits {
+    /// The longest that nothing may move.
+    pub timeout: Duration,
+    /// Bytes a second.
+    pub rate: Option<u64>,
+    /// Bytes that an upload may bring the file to.
+    pub max_size: Option<u64>,
+    /// Per cent of the file system that an upload leaves free.
+    pub min_free: Option<u8>,
+}
+
+/// Why there is no data connection.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// No PORT or PASV came first.
+    NotSet,
+    /// Nobody connected or answered within `DataPolicy::timeout`.
+    TimedOut,
+    /// The client said ABOR.
+    Aborted,
+    ControlLost(io::Error),
+    /// Refused, unreachable, or no descriptors.
+    Failed(io::Error),
+    /// No TLS came about.
+    Handshake(io::Error),
+    /// TLS, but of a session that is not this control connection's: anybody's.
+    NotResumed,
+}
+
+/// Why a transfer ended before its time.
+#[derive(Debug)]
+pub(crate) enum TransferError {
+    /// The client said ABOR.
+    Aborted,
+    ControlLost(io::Error),
+    /// The client closed or reset the data connection, or the network did.
+    DataLost(io::Error),
+    /// Nothing moved for `TransferLimits::timeout`.
+    TimedOut,
+    FileRead(io::Error),
+    FileWrite(io::Error),
+    /// Larger than the limits or the file system allow.
+    TooLarge,
+    /// The file system is full, or as full as it may become.
+    NoSpace,
+    /// The account has used up its share.
+    OverQuota,
+}
+
+/// A transfer that ended before its time.
+#[derive(Debug)]
+pub(crate) struct TransferFailure {
+    /// Bytes of the file that were transferred all the same.
+    pub moved: u64,
+    pub error: TransferError,
+}
+
+impl From<Interruption> for OpenError {
+    fn from(interruption: Interruption) -> OpenError {
+        match interruption {
+            Interruption::Aborted => OpenError::Aborted,
+            Interruption::ControlLost(err) => OpenError::ControlLost(err),
+            Interruption::PollFailed(err) => OpenError::Failed(err),
+        }
+    }
+}
+
+impl From<Interruption> for TransferError {
+    fn from(interruption: Interruption) -> TransferError {
+        match interruption {
+            Interruption::Aborted => TransferError::Aborted,
+            Interruption::ControlLost(err) => TransferError::ControlLost(err),
+            Interruption::PollFailed(err) => TransferError::DataLost(err),
+        }
+    }
+}
