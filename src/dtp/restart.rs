@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 
 use crate::proto::codec::{AsciiEncoder, ConvertedOffset, Sought};
+use crate::proto::params::{RepresentationType, TransferParameters};
 use crate::sys::sockets;
 
 const CHUNK: usize = 128 << 10;
@@ -20,9 +21,24 @@ pub(crate) fn ascii_file_size(file: &File) -> io::Result<u64> {
     Ok(size)
 }
 
+/// The byte of `file`, of `size` bytes, that REST's `offset` means in these parameters. `None`: it is
+/// not a place in the file.
+pub(crate) fn file_offset(
+    file: &File,
+    size: u64,
+    offset: u64,
+    parameters: &TransferParameters,
+) -> io::Result<Option<u64>> {
+    match parameters.representation {
+        _ if offset == 0 => Ok(Some(0)),
+        RepresentationType::Image => Ok(Some(offset).filter(|&offset| offset <= size)),
+        RepresentationType::Ascii(_) => ascii_file_offset(file, offset),
+    }
+}
+
 /// The byte of `file` that an offset counted in TYPE A means. `None` when it is
 /// beyond the end, or between the CR and the LF of a line end.
-pub(crate) fn ascii_file_offset(file: &File, converted: u64) -> io::Result<Option<u64>> {
+fn ascii_file_offset(file: &File, converted: u64) -> io::Result<Option<u64>> {
     let mut seek = ConvertedOffset::new(converted);
     let mut sought = Sought::Further;
     scan(file, |chunk| {

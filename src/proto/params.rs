@@ -1,5 +1,28 @@
-//! The transfer parameters of RFC 959 section 3.1. File structure and transfer mode
-//! have one value each, file and stream.
+//! The transfer parameters of RFC 959 section 3.1: what TYPE, STRU and MODE say of how a
+//! file's bytes travel. What they make of those bytes is `codec`'s business.
+
+/// TYPE, STRU and MODE together. The default is section 5.1's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TransferParameters {
+    pub representation: RepresentationType,
+    pub structure: Structure,
+    pub mode: TransferMode,
+}
+
+/// How the bytes of a file are to be understood: the TYPE command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RepresentationType {
+    /// `A`: lines, ended by CR LF on the data connection.
+    Ascii(FormatControl),
+    /// `I` and `L 8`: bytes.
+    Image,
+}
+
+impl Default for RepresentationType {
+    fn default() -> RepresentationType {
+        RepresentationType::Ascii(FormatControl::NonPrint)
+    }
+}
 
 /// What a printer would make of the lines: the second letter of TYPE. A disk keeps them as
 /// they come, and gives them back so.
@@ -13,18 +36,18 @@ pub(crate) enum FormatControl {
     CarriageControl,
 }
 
-/// How the bytes of a file are to be understood: the TYPE command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RepresentationType {
-    /// `A`: lines, ended by CR LF on the data connection.
-    Ascii(FormatControl),
-    /// `I` and `L 8`: bytes.
-    Image,
+/// What a file is made of: the STRU command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Structure {
+    /// `F`: bytes, one after the other.
+    #[default]
+    File,
 }
 
-impl Default for RepresentationType {
-    /// RFC 959 section 5.1.
-    fn default() -> RepresentationType {
-        RepresentationType::Ascii(FormatControl::NonPrint)
-    }
+/// How the bytes are packed for the data connection: the MODE command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TransferMode {
+    /// `S`: not at all. The end of the data connection is the end of the file.
+    #[default]
+    Stream,
 }

@@ -11,7 +11,7 @@ use crate::config::Limits;
 use crate::dtp::{DataPort, Tally};
 use crate::logging::LoginRecord;
 use crate::proto::listing::FactSet;
-use crate::proto::params::RepresentationType;
+use crate::proto::params::TransferParameters;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::ReplyCode;
 use crate::session::stop::{Stop, refused};
@@ -72,9 +72,9 @@ impl Rates {
     }
 }
 
-/// TYPE, the data port, and the options of OPTS: what RFC 959 calls the transfer parameters.
+/// TYPE, STRU and MODE, the data port, and the options of OPTS.
 pub(crate) struct Parameters {
-    pub representation: RepresentationType,
+    pub transfer: TransferParameters,
     pub data_port: DataPort,
     /// EPSV ALL was sent: no other way to a data connection is taken any more (RFC 2428 section 4).
     pub epsv_all: bool,
@@ -85,7 +85,7 @@ pub(crate) struct Parameters {
 impl Parameters {
     pub(crate) fn new(idle_timeout: Duration) -> Parameters {
         Parameters {
-            representation: RepresentationType::default(),
+            transfer: TransferParameters::default(),
             data_port: DataPort::Unset,
             epsv_all: false,
             facts: FactSet::ALL,

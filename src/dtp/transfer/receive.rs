@@ -11,6 +11,7 @@ use crate::dtp::flow::Flow;
 use crate::dtp::tally::Quota;
 use crate::dtp::watch::Watch;
 use crate::proto::codec::Inbound;
+use crate::proto::params::TransferParameters;
 use crate::sys::files;
 use crate::sys::sockets::{self, PollFlags, SplicePipe};
 
@@ -28,15 +29,16 @@ const SPACE_CHECK: u64 = 16 << 20;
 pub(crate) fn receive(
     connection: &mut DataConnection,
     target: &Target<'_>,
-    codec: Inbound,
+    parameters: &TransferParameters,
     limits: &TransferLimits,
     watch: &mut dyn Watch,
 ) -> Result<u64, TransferFailure> {
     let mut flow = Flow::new(connection, limits, None, watch);
     let mut store = Store::new(target, limits);
-    let outcome = store.seek_to(target.offset).and_then(|()| match codec {
-        Inbound::Identity => receive_image(&mut flow, &mut store),
-        codec => receive_buffered(&mut flow, &mut store, codec, CONVERT_PIECE, u64::MAX).map(drop),
+    let mut stages = Inbound::new(parameters);
+    let outcome = store.seek_to(target.offset).and_then(|()| match stages.is_identity() && flow.is_plain() {
+        true => receive_image(&mut flow, &mut store, &mut stages),
+        false => receive_buffered(&mut flow, &mut store, &mut stages, CONVERT_PIECE, u64::MAX).map(drop),
     });
     let moved = flow.done();
     if outcome.is_ok() {
@@ -46,13 +48,15 @@ pub(crate) fn receive(
     outcome.map(|()| moved).map_err(|error| TransferFailure { moved, error })
 }
 
-fn receive_image(flow: &mut Flow<'_>, store: &mut Store<'_>) -> Result<(), TransferError> {
-    if !flow.is_plain() {
-        return receive_buffered(flow, store, Inbound::Identity, CONVERT_PIECE, u64::MAX).map(drop);
-    }
-    let ended = receive_buffered(flow, store, Inbound::Identity, SMALL, SMALL as u64)?
+/// Receives what goes through no stage.
+fn receive_image(
+    flow: &mut Flow<'_>,
+    store: &mut Store<'_>,
+    stages: &mut Inbound,
+) -> Result<(), TransferError> {
+    let ended = receive_buffered(flow, store, stages, SMALL, SMALL as u64)?
         || receive_spliced(flow, store)?
-        || receive_buffered(flow, store, Inbound::Identity, RECEIVE_PIECE, u64::MAX)?;
+        || receive_buffered(flow, store, stages, RECEIVE_PIECE, u64::MAX)?;
     debug_assert!(ended);
     Ok(())
 }
@@ -61,7 +65,7 @@ fn receive_image(flow: &mut Flow<'_>, store: &mut Store<'_>) -> Result<(), Trans
 fn receive_buffered(
     flow: &mut Flow<'_>,
     store: &mut Store<'_>,
-    mut codec: Inbound,
+    stages: &mut Inbound,
     size: usize,
     enough: u64,
 ) -> Result<bool, TransferError> {
@@ -72,16 +76,16 @@ fn receive_buffered(
         match flow.read(&mut chunk) {
             Ok(0) => {
                 out.clear();
-                codec.finish(&mut out);
+                stages.finish(&mut out);
                 store.write_all(&out, flow)?;
                 return Ok(true);
             }
             Ok(read) => {
-                if codec == Inbound::Identity {
+                if stages.is_identity() {
                     store.write_all(&chunk, flow)?;
                 } else {
                     out.clear();
-                    codec.decode(&chunk, &mut out);
+                    stages.decode(&chunk, &mut out);
                     store.write_all(&out, flow)?;
                 }
                 flow.moved(read)?;

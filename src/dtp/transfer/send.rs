@@ -8,6 +8,7 @@ use crate::dtp::error::{TransferError, TransferFailure, TransferLimits};
 use crate::dtp::flow::{Flow, TLS_PIECE};
 use crate::dtp::watch::Watch;
 use crate::proto::codec::Outbound;
+use crate::proto::params::TransferParameters;
 use crate::sys::sockets::{self, PollFlags};
 
 /// Bytes a sendfile: no socket takes much more at once, and other clients' turn comes.
@@ -18,21 +19,23 @@ pub(super) const SEND_PIECE: usize = 1 << 20;
 pub(crate) fn send(
     connection: &mut DataConnection,
     source: &Source<'_>,
-    codec: Outbound,
+    parameters: &TransferParameters,
     limits: &TransferLimits,
     watch: &mut dyn Watch,
 ) -> Result<u64, TransferFailure> {
     let total = source.size.saturating_sub(source.offset);
     let mut flow = Flow::new(connection, limits, Some(total), watch);
-    let outcome = match codec {
-        Outbound::Identity if flow.is_plain() => send_file(&mut flow, source),
-        _ => send_buffered(&mut flow, source, source.offset, codec),
+    let mut stages = Outbound::new(parameters);
+    let outcome = match stages.is_identity() && flow.is_plain() {
+        true => send_file(&mut flow, source, &mut stages),
+        false => send_buffered(&mut flow, source, source.offset, &mut stages),
     };
     let outcome = outcome.and_then(|()| flow.end());
     outcome.map(|()| flow.done()).map_err(|error| TransferFailure { moved: flow.done(), error })
 }
 
-fn send_file(flow: &mut Flow<'_>, source: &Source<'_>) -> Result<(), TransferError> {
+/// Sends what goes through no stage.
+fn send_file(flow: &mut Flow<'_>, source: &Source<'_>, stages: &mut Outbound) -> Result<(), TransferError> {
     let mut at = source.offset;
     if source.size.saturating_sub(at) > SMALL as u64 && flow.piece(SEND_PIECE) == SEND_PIECE {
         // Five times as fast on loopback: each page is not sent as it comes. To close pushes the rest;
@@ -57,7 +60,7 @@ fn send_file(flow: &mut Flow<'_>, source: &Source<'_>) -> Result<(), TransferErr
             }
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => flow.wait_for(PollFlags::OUT)?,
             Err(err) if sockets::is_unsupported(&err) => {
-                return send_buffered(flow, source, at, Outbound::Identity);
+                return send_buffered(flow, source, at, stages);
             }
             Err(err) if sockets::is_connection_error(&err) => return Err(TransferError::DataLost(err)),
             Err(err) => return Err(TransferError::FileRead(err)),
@@ -70,7 +73,7 @@ pub(super) fn send_buffered(
     flow: &mut Flow<'_>,
     source: &Source<'_>,
     mut at: u64,
-    mut codec: Outbound,
+    stages: &mut Outbound,
 ) -> Result<(), TransferError> {
     let piece = flow.piece(if flow.is_plain() { CONVERT_PIECE } else { TLS_PIECE });
     let (mut chunk, mut out) = (Vec::with_capacity(piece), Vec::new());
@@ -79,13 +82,13 @@ pub(super) fn send_buffered(
         let read = sockets::read_more_at(source.file, at, &mut chunk).map_err(TransferError::FileRead)?;
         at += read as u64;
         let ended = read == 0 || (read < piece && is_whole(source, at, read));
-        if codec == Outbound::Identity {
+        if stages.is_identity() {
             flow.write_all(&chunk)?;
         } else {
             out.clear();
-            codec.encode(&chunk, &mut out);
+            stages.encode(&chunk, &mut out);
             if ended {
-                codec.finish(&mut out);
+                stages.finish(&mut out);
             }
             flow.write_all(&out)?;
         }

@@ -1,13 +1,12 @@
 use super::super::tests::{Control, connection};
-use super::listing::LISTING_PIECE;
 use super::send::{SEND_PIECE, send_buffered};
 use super::*;
 use crate::dtp::connection::DataConnection;
 use crate::dtp::error::{TransferError, TransferFailure, TransferLimits};
 use crate::dtp::flow::Flow;
 use crate::dtp::watch::{Progress, Verdict, Watch};
-use crate::proto::codec::{Inbound, Outbound};
-use crate::proto::params::RepresentationType;
+use crate::proto::codec::Outbound;
+use crate::proto::params::{FormatControl, RepresentationType, Structure, TransferMode, TransferParameters};
 use crate::sys::sockets;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -20,6 +19,13 @@ use std::time::Duration;
 
 const LIMITS: TransferLimits =
     TransferLimits { timeout: Duration::from_secs(60), rate: None, max_size: None, min_free: None };
+
+const IMAGE: TransferParameters = in_type(RepresentationType::Image);
+const ASCII: TransferParameters = in_type(RepresentationType::Ascii(FormatControl::NonPrint));
+
+const fn in_type(representation: RepresentationType) -> TransferParameters {
+    TransferParameters { representation, structure: Structure::File, mode: TransferMode::Stream }
+}
 
 /// A file of its own, removed in the end.
 struct TestFile {
@@ -90,10 +96,10 @@ fn upload(mut client: TcpStream, content: Vec<u8>) -> JoinHandle<()> {
     })
 }
 
-fn retr(source: &Source<'_>, codec: Outbound, limits: &TransferLimits) -> (Vec<u8>, u64) {
+fn retr(source: &Source<'_>, parameters: &TransferParameters, limits: &TransferLimits) -> (Vec<u8>, u64) {
     let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
     let got = download(client);
-    let moved = send(&mut data, source, codec, limits, &mut watch).unwrap();
+    let moved = send(&mut data, source, parameters, limits, &mut watch).unwrap();
     data.finish();
     (got.join().unwrap(), moved)
 }
@@ -101,12 +107,12 @@ fn retr(source: &Source<'_>, codec: Outbound, limits: &TransferLimits) -> (Vec<u
 fn stor(
     target: &Target<'_>,
     content: &[u8],
-    codec: Inbound,
+    parameters: &TransferParameters,
     limits: &TransferLimits,
 ) -> Result<u64, TransferFailure> {
     let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
     let sender = upload(client, content.to_vec());
-    let outcome = receive(&mut data, target, codec, limits, &mut watch);
+    let outcome = receive(&mut data, target, parameters, limits, &mut watch);
     drop(data);
     sender.join().unwrap();
     outcome
@@ -118,7 +124,7 @@ fn files_of_all_sizes_arrive_from_every_offset() {
         let content = numbers(size);
         let file = TestFile::new(&content);
         for offset in [0, 1, size / 2, size, size + 5] {
-            let (got, moved) = retr(&file.source(offset as u64), Outbound::Identity, &LIMITS);
+            let (got, moved) = retr(&file.source(offset as u64), &IMAGE, &LIMITS);
             let expected = content.get(offset..).unwrap_or_default();
             assert!(got == expected, "{size} from {offset}");
             assert_eq!(moved, expected.len() as u64);
@@ -132,10 +138,8 @@ fn a_file_is_sent_to_where_it_ends_by_then() {
     let file = TestFile::new(&content);
     for size in [0, 10, 1 << 19, 4 << 20] {
         let source = Source { size, ..file.source(0) };
-        assert!(retr(&source, Outbound::Identity, &LIMITS).0 == content, "grown from or shrunk to {size}");
-        assert!(
-            retr(&source, Outbound::new(RepresentationType::default()), &LIMITS).0 == network_lines(&content)
-        );
+        assert!(retr(&source, &IMAGE, &LIMITS).0 == content, "grown from or shrunk to {size}");
+        assert!(retr(&source, &ASCII, &LIMITS).0 == network_lines(&content));
     }
 }
 
@@ -146,7 +150,7 @@ fn what_sendfile_refuses_is_read_and_written() {
     let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
     let got = download(client);
     let mut flow = Flow::new(&mut data, &LIMITS, None, &mut watch);
-    send_buffered(&mut flow, &file.source(3), 3, Outbound::Identity).unwrap();
+    send_buffered(&mut flow, &file.source(3), 3, &mut Outbound::new(&IMAGE)).unwrap();
     assert_eq!(flow.done(), content.len() as u64 - 3);
     data.finish();
     assert!(got.join().unwrap() == content[3..]);
@@ -156,8 +160,7 @@ fn what_sendfile_refuses_is_read_and_written() {
 fn text_arrives_with_network_line_ends() {
     for size in [0, 1, 5000, CONVERT_PIECE, 3 << 20] {
         let content = numbers(size);
-        let (got, moved) =
-            retr(&TestFile::new(&content).source(0), Outbound::new(RepresentationType::default()), &LIMITS);
+        let (got, moved) = retr(&TestFile::new(&content).source(0), &ASCII, &LIMITS);
         assert!(got == network_lines(&content), "{size}");
         assert_eq!(moved, size as u64);
     }
@@ -168,7 +171,7 @@ fn uploads_of_all_sizes_are_stored() {
     for size in [0, 1, SMALL - 1, SMALL, SMALL + 1, 5 << 20] {
         let content = numbers(size);
         let file = TestFile::new(b"");
-        let moved = stor(&file.target(0), &content, Inbound::Identity, &LIMITS).unwrap();
+        let moved = stor(&file.target(0), &content, &IMAGE, &LIMITS).unwrap();
         assert_eq!(moved, size as u64);
         assert!(file.content() == content, "{size}");
     }
@@ -178,7 +181,7 @@ fn uploads_of_all_sizes_are_stored() {
 fn a_restarted_upload_goes_on_where_it_should() {
     let content = numbers(1 << 20);
     let file = TestFile::new(&content[..2000]);
-    stor(&file.target(1000), &content[1000..], Inbound::Identity, &LIMITS).unwrap();
+    stor(&file.target(1000), &content[1000..], &IMAGE, &LIMITS).unwrap();
     assert!(file.content() == content);
 }
 
@@ -188,21 +191,20 @@ fn appending_works_where_splice_does_not() {
     let file = TestFile::new(b"before");
     let append = OpenOptions::new().append(true).open(&file.path).unwrap();
     let limits = TransferLimits { max_size: Some(6 + content.len() as u64), ..LIMITS };
-    stor(&Target { file: &append, offset: 6, quota: None }, &content, Inbound::Identity, &limits).unwrap();
+    stor(&Target { file: &append, offset: 6, quota: None }, &content, &IMAGE, &limits).unwrap();
     assert!(file.content() == [b"before", &content[..]].concat());
 }
 
 #[test]
 fn text_is_stored_with_the_line_ends_of_files() {
     let content = numbers(2 << 20);
-    let inbound = || Inbound::new(RepresentationType::default());
     let file = TestFile::new(b"");
-    let moved = stor(&file.target(0), &network_lines(&content), inbound(), &LIMITS).unwrap();
+    let moved = stor(&file.target(0), &network_lines(&content), &ASCII, &LIMITS).unwrap();
     assert_eq!(moved, content.len() as u64);
     assert!(file.content() == content);
 
     let file = TestFile::new(b"");
-    stor(&file.target(0), b"a\r\nlast\r", inbound(), &LIMITS).unwrap();
+    stor(&file.target(0), b"a\r\nlast\r", &ASCII, &LIMITS).unwrap();
     assert_eq!(file.content(), b"a\nlast\r");
 }
 
@@ -211,8 +213,8 @@ fn an_upload_may_be_as_large_as_the_limit_and_no_larger() {
     for size in [1000, 3 << 20] {
         let limits = TransferLimits { max_size: Some(size as u64 + 100), ..LIMITS };
         let file = TestFile::new(b"");
-        stor(&file.target(100), &numbers(size), Inbound::Identity, &limits).unwrap();
-        let failure = stor(&file.target(100), &numbers(size + 1), Inbound::Identity, &limits).unwrap_err();
+        stor(&file.target(100), &numbers(size), &IMAGE, &limits).unwrap();
+        let failure = stor(&file.target(100), &numbers(size + 1), &IMAGE, &limits).unwrap_err();
         assert!(matches!(failure.error, TransferError::TooLarge), "{failure:?}");
         assert!(failure.moved <= size as u64);
     }
@@ -222,19 +224,18 @@ fn an_upload_may_be_as_large_as_the_limit_and_no_larger() {
 fn an_upload_leaves_the_free_space_it_must() {
     let file = TestFile::new(b"");
     let limits = TransferLimits { min_free: Some(101), ..LIMITS };
-    let failure = stor(&file.target(0), b"one byte too many", Inbound::Identity, &limits).unwrap_err();
+    let failure = stor(&file.target(0), b"one byte too many", &IMAGE, &limits).unwrap_err();
     assert!(matches!(failure.error, TransferError::NoSpace), "{failure:?}");
     assert_eq!((failure.moved, file.content().len()), (0, 0));
     let limits = TransferLimits { min_free: Some(0), ..LIMITS };
-    stor(&file.target(0), &numbers(1 << 20), Inbound::Identity, &limits).unwrap();
+    stor(&file.target(0), &numbers(1 << 20), &IMAGE, &limits).unwrap();
 }
 
 #[test]
 fn a_full_disk_is_not_the_connections_fault() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else { return };
     for size in [1, 1 << 20] {
-        let failure =
-            stor(&Target { file: &full, offset: 0, quota: None }, &numbers(size), Inbound::Identity, &LIMITS);
+        let failure = stor(&Target { file: &full, offset: 0, quota: None }, &numbers(size), &IMAGE, &LIMITS);
         assert!(matches!(failure.unwrap_err().error, TransferError::NoSpace));
     }
 }
@@ -245,23 +246,22 @@ fn a_file_that_cannot_be_read_or_written_is_told_apart() {
     let write_only = OpenOptions::new().write(true).open(&file.path).unwrap();
     let ((mut data, _client), (mut watch, _user)) = (connection(), Control::new());
     let source = Source { file: &write_only, offset: 0, size: 1000 };
-    for codec in [Outbound::Identity, Outbound::new(RepresentationType::default())] {
-        let failure = send(&mut data, &source, codec, &LIMITS, &mut watch).unwrap_err();
+    for parameters in [&IMAGE, &ASCII] {
+        let failure = send(&mut data, &source, parameters, &LIMITS, &mut watch).unwrap_err();
         assert!(matches!(failure.error, TransferError::FileRead(_)), "{failure:?}");
     }
     let read_only = File::open(&file.path).unwrap();
-    let failure =
-        stor(&Target { file: &read_only, offset: 0, quota: None }, b"x", Inbound::Identity, &LIMITS);
+    let failure = stor(&Target { file: &read_only, offset: 0, quota: None }, b"x", &IMAGE, &LIMITS);
     assert!(matches!(failure.unwrap_err().error, TransferError::FileWrite(_)));
 }
 
 #[test]
 fn a_client_that_goes_away_loses_the_data_connection_alone() {
     let file = TestFile::new(&vec![b'x'; 20 << 20]);
-    for codec in [Outbound::Identity, Outbound::new(RepresentationType::default())] {
+    for parameters in [&IMAGE, &ASCII] {
         let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
         drop(client);
-        let failure = send(&mut data, &file.source(0), codec, &LIMITS, &mut watch).unwrap_err();
+        let failure = send(&mut data, &file.source(0), parameters, &LIMITS, &mut watch).unwrap_err();
         assert!(matches!(failure.error, TransferError::DataLost(_)), "{failure:?}");
         assert!(failure.moved < 20 << 20);
     }
@@ -281,7 +281,7 @@ fn a_reset_upload_is_lost_and_keeps_what_came() {
             sockets::reset_on_close(&client).unwrap();
         }
     });
-    let failure = receive(&mut data, &file.target(0), Inbound::Identity, &LIMITS, &mut watch).unwrap_err();
+    let failure = receive(&mut data, &file.target(0), &IMAGE, &LIMITS, &mut watch).unwrap_err();
     assert!(matches!(failure.error, TransferError::DataLost(_)), "{failure:?}");
     assert_eq!((failure.moved, file.content().len()), (5000, 5000));
     sender.join().unwrap();
@@ -292,11 +292,11 @@ fn a_transfer_in_which_nothing_moves_is_ended() {
     let limits = TransferLimits { timeout: Duration::from_millis(20), ..LIMITS };
     let file = TestFile::new(&vec![b'x'; 30 << 20]);
     let ((mut data, _client), (mut watch, _user)) = (connection(), Control::new());
-    for codec in [Outbound::Identity, Outbound::new(RepresentationType::default())] {
-        let failure = send(&mut data, &file.source(0), codec, &limits, &mut watch).unwrap_err();
+    for parameters in [&IMAGE, &ASCII] {
+        let failure = send(&mut data, &file.source(0), parameters, &limits, &mut watch).unwrap_err();
         assert!(matches!(failure.error, TransferError::TimedOut), "{failure:?}");
     }
-    let failure = receive(&mut data, &file.target(0), Inbound::Identity, &limits, &mut watch).unwrap_err();
+    let failure = receive(&mut data, &file.target(0), &IMAGE, &limits, &mut watch).unwrap_err();
     assert!(matches!(failure.error, TransferError::TimedOut), "{failure:?}");
 }
 
@@ -306,7 +306,7 @@ fn abor_ends_a_transfer_that_waits() {
     let ((mut data, client), (mut watch, mut user)) = (connection(), Control::new());
     // STAT first, then ABOR, while the client does not read.
     user.write_all(b"SA").unwrap();
-    let failure = send(&mut data, &file.source(0), Outbound::Identity, &LIMITS, &mut watch).unwrap_err();
+    let failure = send(&mut data, &file.source(0), &IMAGE, &LIMITS, &mut watch).unwrap_err();
     assert!(matches!(failure.error, TransferError::Aborted), "{failure:?}");
     assert_eq!(watch.seen, b"SA");
     let progress = watch.last.unwrap();
@@ -317,7 +317,7 @@ fn abor_ends_a_transfer_that_waits() {
 
     let ((mut data, _client), (mut watch, mut user)) = (connection(), Control::new());
     user.write_all(b"A").unwrap();
-    let failure = receive(&mut data, &file.target(0), Inbound::Identity, &LIMITS, &mut watch).unwrap_err();
+    let failure = receive(&mut data, &file.target(0), &IMAGE, &LIMITS, &mut watch).unwrap_err();
     assert!(matches!(failure.error, TransferError::Aborted), "{failure:?}");
 }
 
@@ -353,7 +353,7 @@ fn abor_is_heard_while_a_rate_limit_sleeps() {
     let file = TestFile::new(&numbers(1000));
     let ((mut data, _client), (mut watch, mut user)) = (connection(), Control::new());
     user.write_all(b"A").unwrap();
-    let failure = send(&mut data, &file.source(0), Outbound::Identity, &limits, &mut watch).unwrap_err();
+    let failure = send(&mut data, &file.source(0), &IMAGE, &limits, &mut watch).unwrap_err();
     assert!(matches!(failure.error, TransferError::Aborted), "{failure:?}");
     assert_eq!(failure.moved, 1);
 }
@@ -363,22 +363,22 @@ fn a_rate_limit_changes_no_byte() {
     let limits = TransferLimits { rate: Some(20 << 20), ..LIMITS };
     let content = numbers(2 << 20);
     let file = TestFile::new(&content);
-    for codec in [Outbound::Identity, Outbound::new(RepresentationType::default())] {
-        let expected = if codec != Outbound::Identity { network_lines(&content) } else { content.clone() };
-        assert!(retr(&file.source(0), codec, &limits).0 == expected);
+    for parameters in [&IMAGE, &ASCII] {
+        let expected = if *parameters != IMAGE { network_lines(&content) } else { content.clone() };
+        assert!(retr(&file.source(0), parameters, &limits).0 == expected);
     }
     let file = TestFile::new(b"");
-    stor(&file.target(0), &content, Inbound::Identity, &limits).unwrap();
+    stor(&file.target(0), &content, &IMAGE, &limits).unwrap();
     assert!(file.content() == content);
 }
 
 #[test]
 fn a_listing_arrives_however_it_is_made() {
     let content = numbers(3 << 20);
-    for size in [100, LISTING_PIECE / 2 - 1, LISTING_PIECE, 1 << 20] {
+    for size in [100, 32 << 10, 1 << 20] {
         let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
         let got = download(client);
-        let mut outgoing = Outgoing::new(&mut data, &LIMITS, &mut watch);
+        let mut outgoing = Outgoing::new(&mut data, &ASCII, &LIMITS, &mut watch);
         for piece in content.chunks(size) {
             outgoing.write(piece).unwrap();
         }
@@ -397,10 +397,10 @@ fn a_quota_counts_what_a_file_grows_by() {
     // Ten bytes that are there already are written anew, and cost nothing.
     scratch.file.set_len(10).unwrap();
     let target = Target { file: &scratch.file, offset: 0, quota: quota(300_090) };
-    stor(&target, &content, Inbound::Identity, &LIMITS).unwrap();
+    stor(&target, &content, &IMAGE, &LIMITS).unwrap();
     assert_eq!(quota(300_090).unwrap().left(), 0);
     let target = Target { file: &scratch.file, offset: 300_000, quota: quota(300_190) };
-    let failure = stor(&target, &content, Inbound::Identity, &LIMITS).unwrap_err();
+    let failure = stor(&target, &content, &IMAGE, &LIMITS).unwrap_err();
     assert!(matches!(failure.error, TransferError::OverQuota), "{failure:?}");
     assert_eq!(scratch.file.metadata().unwrap().len() - 300_000, failure.moved);
 }

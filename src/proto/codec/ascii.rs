@@ -7,6 +7,8 @@
 
 use memchr::{memchr, memchr_iter};
 
+use super::{Decoder, Encoder};
+
 /// LF to CR LF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AsciiEncoder {
@@ -14,9 +16,9 @@ pub(crate) struct AsciiEncoder {
     after_cr: bool,
 }
 
-impl AsciiEncoder {
+impl Encoder for AsciiEncoder {
     /// Appends `chunk` to `out` with its line ends as the network has them.
-    pub(crate) fn encode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+    fn encode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         // The lines of most files are longer than 16 bytes; extend grows for others.
         out.reserve(chunk.len() + chunk.len() / 16);
         let mut start = 0;
@@ -32,6 +34,11 @@ impl AsciiEncoder {
         self.pass(chunk);
     }
 
+    /// A file need not end with a line end, and none is made up.
+    fn finish(&mut self, _out: &mut Vec<u8>) {}
+}
+
+impl AsciiEncoder {
     /// How many bytes `encode` would append.
     pub(crate) fn size(&mut self, chunk: &[u8]) -> u64 {
         let longer = memchr_iter(b'\n', chunk).filter(|&newline| !self.follows_cr(chunk, newline)).count();
@@ -56,9 +63,9 @@ pub(crate) struct AsciiDecoder {
     held_cr: bool,
 }
 
-impl AsciiDecoder {
+impl Decoder for AsciiDecoder {
     /// Appends to `out` the lines of `chunk` as the file has them.
-    pub(crate) fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+    fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         let Some((&first, _)) = chunk.split_first() else { return };
         if self.held_cr && first != b'\n' {
             out.push(b'\r');
@@ -78,7 +85,7 @@ impl AsciiDecoder {
     }
 
     /// Appends the CR that no LF will follow any more.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.held_cr) {
             out.push(b'\r');
         }
@@ -154,11 +161,11 @@ impl ConvertedOffset {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Bytes of a fixed seed, half of them CR, LF or NUL.
-    fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
+    pub(in crate::proto::codec) fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut next = || {
             state ^= state << 13;

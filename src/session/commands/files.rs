@@ -80,7 +80,7 @@ impl Session {
 
     /// How many bytes RETR would send now (RFC 3659 section 4).
     pub(in crate::session) fn size(&mut self, path: &[u8]) -> Result<Reply, Stop> {
-        let representation = self.parameters.representation;
+        let representation = self.parameters.transfer.representation;
         let login = self.logged_in()?;
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         let size = match representation {

@@ -40,7 +40,7 @@ impl Session {
             Login::NeedPassword { .. } => "Waiting for password".to_owned(),
             Login::NotLoggedIn => "Waiting for user name".to_owned(),
         });
-        let representation = match self.parameters.representation {
+        let representation = match self.parameters.transfer.representation {
             RepresentationType::Ascii(FormatControl::NonPrint) => "ASCII, FORM: Nonprint",
             RepresentationType::Ascii(FormatControl::Telnet) => "ASCII, FORM: Telnet",
             RepresentationType::Ascii(FormatControl::CarriageControl) => "ASCII, FORM: Carriage Control",

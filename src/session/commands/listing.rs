@@ -36,10 +36,10 @@ impl Session {
         let listing = vfs.listing(&cwd, request).map_err(|error| listing_refusal(argument, &error))?;
         let shown: &[u8] = if matches!(kind, ListKind::Facts(_)) { b"MLSD" } else { b"file list" };
         let opening = self.opening(shown, None);
-        let limits = self.transfer_limits(rate);
+        let (parameters, limits) = (self.parameters.transfer, self.transfer_limits(rate));
         let mut truncated = false;
         let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
-            let mut outgoing = Outgoing::new(connection, &limits, watch);
+            let mut outgoing = Outgoing::new(connection, &parameters, &limits, watch);
             match listing.write(&mut |piece| outgoing.write(piece)) {
                 Ok(listed) => truncated = listed.truncated,
                 Err(ListingError::Files(error)) => {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::dtp::{DataPort, PortLease};
 use crate::proto::address::ExtendedPassive;
-use crate::proto::params::{FormatControl, RepresentationType};
+use crate::proto::params::{FormatControl, RepresentationType, Structure, TransferMode};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::stop::{Stop, protocol_refusal, reason, refused};
@@ -81,7 +81,7 @@ impl Session {
     }
 
     pub(in crate::session) fn set_type(&mut self, representation: RepresentationType) -> Result<Reply, Stop> {
-        self.parameters.representation = representation;
+        self.parameters.transfer.representation = representation;
         let letter = match representation {
             RepresentationType::Ascii(FormatControl::NonPrint) => "A",
             RepresentationType::Ascii(FormatControl::Telnet) => "A T",
@@ -91,9 +91,12 @@ impl Session {
         Ok(Reply::new(ReplyCode::CommandOkay, format!("Type set to {letter}.")))
     }
 
-    pub(in crate::session) fn stru(&self, letter: u8) -> Result<Reply, Stop> {
+    pub(in crate::session) fn stru(&mut self, letter: u8) -> Result<Reply, Stop> {
         match letter {
-            b'F' => Ok(Reply::new(ReplyCode::CommandOkay, "STRU F ok.")),
+            b'F' => {
+                self.parameters.transfer.structure = Structure::File;
+                Ok(Reply::new(ReplyCode::CommandOkay, "STRU F ok."))
+            }
             b'R' | b'P' => {
                 Err(refused(ReplyCode::ParameterNotImplemented, "Only file structure is implemented."))
             }
@@ -101,9 +104,12 @@ impl Session {
         }
     }
 
-    pub(in crate::session) fn mode(&self, letter: u8) -> Result<Reply, Stop> {
+    pub(in crate::session) fn mode(&mut self, letter: u8) -> Result<Reply, Stop> {
         match letter {
-            b'S' => Ok(Reply::new(ReplyCode::CommandOkay, "MODE S ok.")),
+            b'S' => {
+                self.parameters.transfer.mode = TransferMode::Stream;
+                Ok(Reply::new(ReplyCode::CommandOkay, "MODE S ok."))
+            }
             b'B' | b'C' | b'Z' => {
                 Err(refused(ReplyCode::ParameterNotImplemented, "Only stream mode is implemented."))
             }

@@ -13,7 +13,6 @@ use crate::dtp::{
     TransferError, TransferFailure, TransferLimits, Verdict, Watch,
 };
 use crate::logging::{Direction, Transfer, User};
-use crate::proto::codec::{Inbound, Outbound};
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
@@ -112,11 +111,11 @@ impl Session {
             login.vfs.open(&target).map_err(|error| file_refusal(path, &error))?;
         let offset = self.file_offset(&file, size, restart, path)?;
         let opening = self.opening(path, Some(size));
-        let codec = Outbound::new(self.parameters.representation);
+        let parameters = self.parameters.transfer;
         let limits = self.transfer_limits(rate);
         self.control.presence.begin_transfer(target.as_bytes());
         let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
-            dtp::send(connection, &Source { file: &file, offset, size }, codec, &limits, watch)
+            dtp::send(connection, &Source { file: &file, offset, size }, &parameters, &limits, watch)
         });
         self.record(&outcome, Direction::Outgoing, "get", &target);
         self.conclude(outcome, None)
@@ -203,7 +202,7 @@ impl Session {
             Some(name) => Reply::new(ReplyCode::FileStatusOkay, [b"FILE: ", &name[..]].concat()),
             None => self.opening(path, None),
         };
-        let codec = Inbound::new(self.parameters.representation);
+        let parameters = self.parameters.transfer;
         let limits = self.transfer_limits(rate);
         let truncate = draft.is_none() && how == Upload::Replace && restart == 0 && size > 0;
         // What takes the place of a file may have its bytes, but for those that it begins with as a copy.
@@ -219,7 +218,7 @@ impl Session {
                     .map_err(|error| TransferFailure { moved: 0, error: TransferError::FileWrite(error) })?;
                 tally.iter().for_each(|tally| tally.give_back(size));
             }
-            dtp::receive(connection, &Target { file: &file, offset, quota }, codec, &limits, watch)
+            dtp::receive(connection, &Target { file: &file, offset, quota }, &parameters, &limits, watch)
         });
         let left = file.metadata().map_or(0, |metadata| metadata.len());
         let is_draft = draft.is_some();
@@ -404,7 +403,7 @@ impl Session {
 
     /// 150 in the words that clients read the size from.
     pub(in crate::session) fn opening(&self, path: &[u8], size: Option<u64>) -> Reply {
-        let mode = match self.parameters.representation {
+        let mode = match self.parameters.transfer.representation {
             RepresentationType::Ascii(_) => "ASCII",
             RepresentationType::Image => "BINARY",
         };
@@ -432,16 +431,10 @@ impl Session {
         }
     }
 
-    /// The byte of the file that REST's offset means in this representation type.
+    /// The byte of the file that REST's offset means.
     fn file_offset(&self, file: &std::fs::File, size: u64, restart: u64, path: &[u8]) -> Result<u64, Stop> {
-        let offset = match self.parameters.representation {
-            _ if restart == 0 => Some(0),
-            RepresentationType::Image => Some(restart).filter(|&offset| offset <= size),
-            RepresentationType::Ascii(_) => {
-                dtp::ascii_file_offset(file, restart).map_err(|error| io_refusal(path, &error))?
-            }
-        };
-        offset.ok_or_else(bad_restart)
+        let offset = dtp::file_offset(file, size, restart, &self.parameters.transfer);
+        offset.map_err(|error| io_refusal(path, &error))?.ok_or_else(bad_restart)
     }
 
     /// What the files of an account with a quota come to; `None` for others. Counted before the first
@@ -542,7 +535,7 @@ impl Session {
             statfile,
             bytes,
             elapsed,
-            ascii: self.parameters.representation != RepresentationType::Image,
+            ascii: self.parameters.transfer.representation != RepresentationType::Image,
             complete,
         });
     }
