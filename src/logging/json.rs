@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use log::Record;
 use log::kv::{self, Key, Value, VisitSource};
 
-use crate::sys::clock;
+use crate::proto::calendar::CivilTime;
 
 /// One record of the log: when, how grave, its parts, and the text.
 pub(super) fn record_line(record: &Record<'_>) -> String {
@@ -120,17 +120,8 @@ fn quote(out: &mut String, text: &str) {
 /// `2026-11-21T08:18:17.123Z` (RFC 3339).
 pub(crate) fn timestamp(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let date = clock::utc(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        date.year,
-        date.month,
-        date.day,
-        date.hour,
-        date.minute,
-        date.second,
-        since.subsec_millis()
-    )
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    CivilTime::utc(seconds).rfc_3339(since.subsec_millis())
 }
 
 #[cfg(test)]

@@ -19,12 +19,13 @@ use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Record};
 
 use crate::config::{LogFormat, Logging, Start};
-use crate::sys::clock::{self, DateTime};
+use crate::proto::calendar::CivilTime;
+use crate::sys::clock;
 use crate::sys::process;
 
 pub(crate) use escape::{text, word};
 pub(crate) use logins::{LoginRecord, Logins};
-pub(crate) use transfers::{Direction, Transfer, TransferLog, User, ctime};
+pub(crate) use transfers::{Direction, Transfer, TransferLog, User};
 
 /// The name in syslog of every ftpd, which log filters look for.
 const IDENT: &str = "ftpd";
@@ -76,13 +77,13 @@ fn write_for_people(out: &mut Formatter, record: &Record<'_>) -> std::io::Result
         Level::Warn => "warning: ",
         Level::Info | Level::Debug | Level::Trace => "",
     };
-    writeln!(out, "{} ferryd[{}]: {level}{}", local_stamp(), std::process::id(), one_line(record))
+    writeln!(out, "{} ferryd[{}]: {level}{}", local_now().stamp(), std::process::id(), one_line(record))
 }
 
 /// One datagram, as syslog(3) makes it: `<priority>Nov  1 08:00:00 ftpd[17]: text`.
 fn write_for_syslog(out: &mut Formatter, facility: u8, text: &str, level: Level) -> std::io::Result<()> {
     let priority = syslog::priority(facility, level);
-    write!(out, "<{priority}>{} {IDENT}[{}]: {text}", local_stamp(), std::process::id())
+    write!(out, "<{priority}>{} {IDENT}[{}]: {text}", local_now().stamp(), std::process::id())
 }
 
 fn text_of(format: LogFormat, record: &Record<'_>) -> String {
@@ -97,17 +98,10 @@ fn one_line(record: &Record<'_>) -> String {
     record.args().to_string().replace(|c: char| c.is_control(), "?")
 }
 
-/// `Nov  1 08:00:00`, the stamp of syslog.
-fn local_stamp() -> String {
-    let now = clock::local(clock::now());
-    format!("{} {:>2} {:02}:{:02}:{:02}", month_name(&now), now.day, now.hour, now.minute, now.second)
-}
-
-/// As logs write it, in whatever language the administrator reads them.
-fn month_name(date: &DateTime) -> &'static str {
-    const NAMES: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    NAMES[(usize::from(date.month) + 11) % 12]
+/// The time now as clocks here show it.
+pub(crate) fn local_now() -> CivilTime {
+    let now = clock::now();
+    CivilTime::local(now, clock::utc_offset(now))
 }
 
 #[cfg(test)]

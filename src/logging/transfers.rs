@@ -13,9 +13,9 @@ use parking_lot::RwLock;
 
 use super::escape::is_visible;
 use super::json::Object;
-use super::month_name;
+use super::local_now;
 use crate::config::{LogFormat, Logging};
-use crate::sys::clock::{self, DateTime};
+use crate::proto::calendar::CivilTime;
 
 /// Where FreeBSD's ftpd keeps the statistics; written only if it exists.
 pub(crate) const STATFILE: &str = "/var/log/ftpd";
@@ -97,10 +97,9 @@ impl TransferLog {
     /// Writes `transfer` down. A log that cannot be written costs no session:
     /// it is said in the other log.
     pub(crate) fn record(&self, transfer: &Transfer<'_>) {
-        let now = || clock::local(clock::now());
         if self.xferlog.is_some() || self.to_log {
             let line = match self.format {
-                LogFormat::Text => xferlog_line(&now(), transfer),
+                LogFormat::Text => xferlog_line(local_now(), transfer),
                 LogFormat::Json => json_line(transfer),
             };
             if let Some(xferlog) = &self.xferlog {
@@ -116,7 +115,7 @@ impl TransferLog {
         if let (User::Anonymous(ident), Direction::Outgoing, 1..) =
             (transfer.user, transfer.direction, transfer.bytes)
         {
-            let append = |file: &LogFile| file.append(&statfile_line(&now(), transfer, ident));
+            let append = |file: &LogFile| file.append(&statfile_line(local_now(), transfer, ident));
             match transfer.statfile {
                 None => self.statfile.iter().for_each(append),
                 Some(path) => {
@@ -155,7 +154,7 @@ impl TransferLog {
 }
 
 /// The 18 words of an xferlog record.
-fn xferlog_line(now: &DateTime, transfer: &Transfer<'_>) -> String {
+fn xferlog_line(now: CivilTime, transfer: &Transfer<'_>) -> String {
     let (access, user) = match transfer.user {
         User::Real(name) => ('r', name),
         User::Anonymous(email) => ('a', email),
@@ -167,7 +166,7 @@ fn xferlog_line(now: &DateTime, transfer: &Transfer<'_>) -> String {
     };
     format!(
         "{} {} {} {} {} {} _ {direction} {access} {} ftp 0 * {}",
-        ctime(now),
+        now.ctime(),
         whole_seconds(transfer.elapsed),
         transfer.peer,
         transfer.bytes,
@@ -205,9 +204,9 @@ fn json_line(transfer: &Transfer<'_>) -> String {
 }
 
 /// FreeBSD's `"%.20s!%s!%s!%s!%jd!%ld\n"`: fields between exclamation marks.
-fn statfile_line(now: &DateTime, transfer: &Transfer<'_>, ident: &[u8]) -> Vec<u8> {
+fn statfile_line(now: CivilTime, transfer: &Transfer<'_>, ident: &[u8]) -> Vec<u8> {
     let keep = |c: char| c != '!' && (c == ' ' || is_visible(c));
-    let time = ctime(now);
+    let time = now.ctime();
     format!(
         "{}!{}!{}!{}!{}!{}\n",
         &time[4..], // Without the day of the week.
@@ -218,21 +217,6 @@ fn statfile_line(now: &DateTime, transfer: &Transfer<'_>, ident: &[u8]) -> Vec<u
         whole_seconds(transfer.elapsed),
     )
     .into_bytes()
-}
-
-/// `Sat Nov 21 08:18:17 2026`, as ctime(3) writes it.
-pub(crate) fn ctime(time: &DateTime) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    format!(
-        "{} {} {:>2} {:02}:{:02}:{:02} {}",
-        DAYS[usize::from(time.weekday) % 7],
-        month_name(time),
-        time.day,
-        time.hour,
-        time.minute,
-        time.second,
-        time.year
-    )
 }
 
 /// Rounded up, and at least one: readers divide by it.
@@ -313,8 +297,8 @@ mod tests {
         }
     }
 
-    fn time() -> DateTime {
-        DateTime { year: 2026, month: 11, day: 1, hour: 8, minute: 18, second: 7, weekday: 0 }
+    fn time() -> CivilTime {
+        CivilTime { year: 2026, month: 11, day: 1, hour: 8, minute: 18, second: 7 }
     }
 
     fn logging(path: &Path) -> Logging {
@@ -329,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_record_has_eighteen_words() {
-        let line = xferlog_line(&time(), &transfer());
+        let line = xferlog_line(time(), &transfer());
         assert_eq!(
             line,
             "Sun Nov  1 08:18:07 2026 2 192.0.2.7 1234 /home/joe/a_b_.txt b _ i r joe ftp 0 * c"
@@ -342,7 +326,7 @@ mod tests {
         let evil = b"x ftp 0 * c\nSun Nov  1 08:18:07 2026 1 h 1 /f b _ o a y ftp 0 * c\r\t\xff\xc2\xa0";
         for (path, email) in [(&evil[..], &b""[..]), (&b"/f"[..], &evil[..])] {
             let transfer = Transfer { path, user: User::Anonymous(email), ..transfer() };
-            let line = xferlog_line(&time(), &transfer);
+            let line = xferlog_line(time(), &transfer);
             assert_eq!(line.split_whitespace().count(), 18, "{line}");
             assert!(!line.contains('\n'), "{line}");
         }
@@ -366,7 +350,7 @@ mod tests {
         let transfer =
             Transfer { path_in_tree: &|| b"/pub/a!b".to_vec(), elapsed: Duration::ZERO, ..transfer() };
         assert_eq!(
-            statfile_line(&time(), &transfer, b"me@example.com"),
+            statfile_line(time(), &transfer, b"me@example.com"),
             b"Nov  1 08:18:07 2026!me@example.com!192.0.2.7!/pub/a_b!1234!1\n"
         );
     }

@@ -1,7 +1,7 @@
-//! The argument of a command: names, words, numbers, letters, type codes and times.
+//! The argument of a command: names, words, numbers, letters and type codes.
 //!
-//! The addresses of data ports are in `address`, the modes of SITE CHMOD in `file_mode`.
-//! RFC 959 section 5.3.2 (TYPE, ALLO), RFC 3659 section 2.3 (time-val).
+//! The addresses of data ports are in `address`, times in `calendar`, the modes of SITE CHMOD
+//! in `file_mode`. RFC 959 section 5.3.2 (TYPE, ALLO).
 
 use super::params::{FormatControl, RepresentationType};
 
@@ -109,47 +109,6 @@ impl<'a> Argument<'a> {
     }
 }
 
-/// A point of time, in UTC, by its numbers: RFC 3659's time-val. Whether the calendar has it is
-/// for the clock to say; a fraction of a second is read and forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TimeVal {
-    pub year: u32,
-    pub month: u8,
-    pub day: u8,
-    pub hour: u8,
-    pub minute: u8,
-    pub second: u8,
-}
-
-impl TimeVal {
-    /// `YYYYMMDDHHMMSS[.fraction]`, or without its seconds as SITE UTIME allows.
-    pub(crate) fn parse(text: &[u8]) -> Option<TimeVal> {
-        let (whole, fraction) = match text.iter().position(|&byte| byte == b'.') {
-            Some(at) => (&text[..at], Some(&text[at + 1..])),
-            None => (text, None),
-        };
-        if !(whole.len() == 14 || whole.len() == 12 && fraction.is_none()) {
-            return None;
-        }
-        if fraction.is_some_and(|digits| digits.is_empty() || !digits.iter().all(u8::is_ascii_digit)) {
-            return None;
-        }
-        let year = u32::try_from(decimal(&whole[..4])?).ok()?;
-        let pair = |at: usize| match whole.get(at..at + 2) {
-            Some(digits) => decimal(digits).map(|number| number as u8), // Below 100.
-            None => Some(0),
-        };
-        Some(TimeVal {
-            year,
-            month: pair(4)?,
-            day: pair(6)?,
-            hour: pair(8)?,
-            minute: pair(10)?,
-            second: pair(12)?,
-        })
-    }
-}
-
 /// Decimal digits and nothing else; `None` too when the number is too large.
 pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
@@ -175,17 +134,7 @@ pub(super) fn trim(text: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_fourteen_digits_or_twelve() {
-        let want = TimeVal { year: 2026, month: 11, day: 21, hour: 9, minute: 40, second: 54 };
-        assert_eq!(TimeVal::parse(b"20261121094054"), Some(want));
-        assert_eq!(TimeVal::parse(b"20261121094054.25"), Some(want));
-        assert_eq!(TimeVal::parse(b"202611210940"), Some(TimeVal { second: 0, ..want }));
-        for bad in ["", "2026", "2026112109405x", "20261121094054.", "20261121094054.x", "202611210940.5"] {
-            assert_eq!(TimeVal::parse(bad.as_bytes()), None, "{bad}");
-        }
-    }
+    use crate::proto::calendar::CivilTime;
 
     #[test]
     fn type_codes_are_rfc_959s() {
@@ -234,7 +183,7 @@ mod tests {
             let argument = Argument(&text);
             let _ =
                 (argument.representation_type(), argument.allocation(), argument.number(), argument.letter());
-            let _ = TimeVal::parse(&text);
+            let _ = CivilTime::parse_time_val(&text);
         }
     }
 }

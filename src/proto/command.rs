@@ -7,7 +7,8 @@
 use std::net::SocketAddr;
 
 use super::address::ExtendedPassive;
-use super::argument::{Argument, SyntaxError, TimeVal, decimal, octal};
+use super::argument::{Argument, SyntaxError, decimal, octal};
+use super::calendar::CivilTime;
 use super::file_mode::ModeChange;
 use super::params::RepresentationType;
 use super::secret::Password;
@@ -46,7 +47,7 @@ pub(crate) enum Command {
     Pwd,
     Size(Vec<u8>),
     Mdtm(Vec<u8>),
-    Mfmt(TimeVal, Vec<u8>),
+    Mfmt(CivilTime, Vec<u8>),
     List(Vec<u8>),
     Nlst(Vec<u8>),
     Mlst(Option<Vec<u8>>),
@@ -75,8 +76,8 @@ pub(crate) enum SiteCommand {
     /// Seconds.
     Idle(Option<u64>),
     Utime {
-        accessed: Option<TimeVal>,
-        modified: TimeVal,
+        accessed: Option<CivilTime>,
+        modified: CivilTime,
         path: Vec<u8>,
     },
     Help(Option<Vec<u8>>),
@@ -360,9 +361,9 @@ fn is_record_format(word: &[u8]) -> bool {
     KEYS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(key))
 }
 
-fn timed(argument: Argument<'_>) -> Result<(TimeVal, Vec<u8>), SyntaxError> {
+fn timed(argument: Argument<'_>) -> Result<(CivilTime, Vec<u8>), SyntaxError> {
     let (time, path) = argument.split_once();
-    let time = TimeVal::parse(time)
+    let time = CivilTime::parse_time_val(time)
         .filter(|_| time.len() >= 14)
         .ok_or(SyntaxError::Malformed("The form is YYYYMMDDhhmmss path-name."))?;
     Ok((time, path.required()?))
@@ -403,12 +404,12 @@ fn idle(argument: Argument<'_>) -> Result<SiteCommand, SyntaxError> {
 fn utime(argument: Argument<'_>) -> Result<SiteCommand, SyntaxError> {
     let malformed = SyntaxError::Malformed("The form is YYYYMMDDhhmm[ss] path-name.");
     let (first, rest) = argument.split_once();
-    if let (Some(modified), false) = (TimeVal::parse(first), rest.0.is_empty()) {
+    if let (Some(modified), false) = (CivilTime::parse_time_val(first), rest.0.is_empty()) {
         return Ok(SiteCommand::Utime { accessed: None, modified, path: rest.required()? });
     }
     let from_behind: Vec<&[u8]> = argument.0.rsplitn(5, |&byte| byte == b' ').collect();
     let [zone, changed, modified, accessed, path] = from_behind[..] else { return Err(malformed) };
-    let time = |text| TimeVal::parse(text).ok_or(malformed);
+    let time = |text| CivilTime::parse_time_val(text).ok_or(malformed);
     time(changed)?; // No system lets a user set when the inode changed.
     if !zone.eq_ignore_ascii_case(b"UTC") {
         return Err(malformed);
@@ -469,12 +470,12 @@ mod tests {
 
     #[test]
     fn site_utime_has_two_forms() {
-        let time = TimeVal::parse(b"20260102030405").unwrap();
+        let time = CivilTime::parse_time_val(b"20260102030405").unwrap();
         assert_eq!(
             command("SITE UTIME 20260102030405 a b"),
             Command::Site(SiteCommand::Utime { accessed: None, modified: time, path: b"a b".to_vec() })
         );
-        let old = TimeVal::parse(b"20250102030405").unwrap();
+        let old = CivilTime::parse_time_val(b"20250102030405").unwrap();
         assert_eq!(
             command("SITE UTIME a b 20250102030405 20260102030405 20260102030405 UTC"),
             Command::Site(SiteCommand::Utime { accessed: Some(old), modified: time, path: b"a b".to_vec() })

@@ -4,6 +4,8 @@
 //! Pure: the caller knows the files, the time now and the time zone. RFC 959 leaves
 //! LIST to the server; every client parses `ls -l`. Facts are RFC 3659 section 7.
 
+use super::calendar::{self, CivilTime};
+
 /// One file, as far as a line of a listing tells of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
@@ -18,7 +20,7 @@ pub(crate) struct Entry<'a> {
     pub size: u64,
     /// The time that is shown, in Unix seconds and as a date in local time.
     pub time: i64,
-    pub date: Date,
+    pub date: CivilTime,
     /// What a symlink says.
     pub target: Option<&'a [u8]>,
 }
@@ -33,18 +35,6 @@ pub(crate) enum EntryKind {
     BlockDevice(u32, u32),
     Fifo,
     Socket,
-}
-
-/// A date and a time of day, in whatever zone the line is to show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Date {
-    pub year: i64,
-    /// 1 to 12.
-    pub month: u8,
-    pub day: u8,
-    pub hour: u8,
-    pub minute: u8,
-    pub second: u8,
 }
 
 impl Entry<'_> {
@@ -88,18 +78,13 @@ impl Entry<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// `Mon dd hh:mm`, or `Mon dd  yyyy` for what is older than half a year or still to
-    /// come. A minute ahead is not: clocks of file servers differ that much.
+    /// `Mon dd hh:mm`, or `Mon dd  yyyy` for a time that is not recent.
     fn write_date(&self, out: &mut Vec<u8>, now: i64) {
-        const HALF_A_YEAR: i64 = 31_556_952 / 2;
-        const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-        let month = usize::from(self.date.month.clamp(1, 12) - 1) * 3;
-        out.extend_from_slice(&MONTHS[month..month + 3]);
+        out.extend_from_slice(self.date.month_name().as_bytes());
         out.push(b' ');
         write_column(out, 2, u64::from(self.date.day));
         out.push(b' ');
-        let recent = now.saturating_sub(HALF_A_YEAR)..=now.saturating_add(60);
-        if recent.contains(&self.time) {
+        if calendar::is_recent(self.time, now) {
             write_padded(out, u64::from(self.date.hour), 2);
             out.push(b':');
             write_padded(out, u64::from(self.date.minute), 2);
@@ -266,7 +251,7 @@ pub(crate) struct Facts<'a> {
     pub kind: EntryKind,
     pub size: u64,
     /// When it was modified, in UTC.
-    pub modified: Date,
+    pub modified: CivilTime,
     pub perm: Perm,
     pub dev: u64,
     pub ino: u64,
@@ -354,7 +339,7 @@ impl Facts<'_> {
             Fact::Type => self.write_type(out),
             Fact::Size if self.kind == EntryKind::File => write_decimal(out, self.size),
             Fact::Size => return false,
-            Fact::Modify => write_timestamp(out, self.modified),
+            Fact::Modify => out.extend(self.modified.time_val()),
             Fact::Perm => self.perm.write(out, self.kind),
             Fact::Unique => {
                 write_hex(out, self.dev);
@@ -493,15 +478,6 @@ impl FactSet {
     fn iter(self) -> impl Iterator<Item = Fact> {
         Fact::ALL.into_iter().filter(move |&fact| self.has(fact))
     }
-}
-
-/// Appends `YYYYMMDDHHMMSS`, RFC 3659 section 2.3. Years that do not fit are brought to
-/// the nearest that does.
-pub(crate) fn write_timestamp(out: &mut Vec<u8>, date: Date) {
-    let year = date.year.clamp(0, 9999) as u16;
-    let [century, year] = [year / 100, year % 100].map(|part| part as u8);
-    let parts = [century, year, date.month, date.day, date.hour, date.minute, date.second];
-    out.extend(parts.map(|part| [b'0' + part / 10 % 10, b'0' + part % 10]).as_flattened());
 }
 
 /// Appends a name as a Network Virtual Terminal is sent it: a CR that is no end of line

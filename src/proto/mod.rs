@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod argument;
+pub(crate) mod calendar;
 pub(crate) mod codec;
 pub(crate) mod command;
 pub(crate) mod file_mode;

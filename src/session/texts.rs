@@ -13,7 +13,6 @@ use super::state::Login;
 use crate::account::{self, Account, AccountKind};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
-use crate::sys::clock;
 use crate::vfs::Vfs;
 
 /// Bytes of a text that are shown, before and after its escapes are expanded.
@@ -134,7 +133,7 @@ impl Session {
             most: config.limits.max_clients,
             now: self.services.clients.clients(),
             remote: self.host().to_string(),
-            time: crate::logging::ctime(&clock::local(clock::now())),
+            time: crate::logging::local_now().ctime(),
             user,
         }
     }

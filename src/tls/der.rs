@@ -1,5 +1,7 @@
 //! As much of DER (X.690) as a certificate of our own needs.
 
+use crate::proto::calendar::CivilTime;
+
 /// SEQUENCE.
 pub(super) fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
     value(0x30, &parts.concat())
@@ -50,36 +52,15 @@ pub(super) fn ip_address(octets: &[u8]) -> Vec<u8> {
     value(0x87, octets)
 }
 
-/// Seconds since 1970 as a Time: UTCTime to the end of 2049, GeneralizedTime
-/// from then on (RFC 5280 section 4.1.2.5).
-pub(super) fn time(seconds: u64) -> Vec<u8> {
-    let (year, month, day) = date(seconds / 86400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let rest = format!("{month:02}{day:02}{hour:02}{minute:02}{second:02}Z");
-    match year {
-        ..2050 => value(0x17, format!("{:02}{rest}", year % 100).as_bytes()),
-        _ => value(0x18, format!("{year:04}{rest}").as_bytes()),
+/// A moment in Unix seconds as a Time: UTCTime in the years that its two digits stand for,
+/// 1950 to 2049, and GeneralizedTime in all others (RFC 5280 section 4.1.2.5).
+pub(super) fn time(seconds: i64) -> Vec<u8> {
+    let time = CivilTime::utc(seconds);
+    let text = [&time.time_val()[..], b"Z"].concat();
+    match time.year {
+        1950..2050 => value(0x17, &text[2..]),
+        _ => value(0x18, &text),
     }
-}
-
-/// Year, month and day of the month, of the days since 1970.
-fn date(mut days: u64) -> (u64, u64, u64) {
-    let is_leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
-    let mut year = 1970;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 1;
-    for length in lengths {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
 }
 
 fn value(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -102,7 +83,9 @@ mod tests {
     fn times_are_those_of_the_calendar() {
         assert_eq!(time(0), b"\x17\x0d700101000000Z");
         assert_eq!(time(951_782_400 + 3661), b"\x17\x0d000229010101Z");
+        assert_eq!(time(2_524_607_999), b"\x17\x0d491231235959Z");
         assert_eq!(time(2_524_608_000), b"\x18\x0f20500101000000Z");
+        assert_eq!(time(-631_152_001), b"\x18\x0f19491231235959Z");
     }
 
     #[test]

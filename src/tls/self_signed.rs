@@ -2,7 +2,6 @@
 //! written to a disk. RFC 5280 section 4.1; RFC 5480 and 5758 for its key.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -12,11 +11,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::der;
+use crate::sys::clock;
 
 /// Seconds that it is good for. Nobody should get used to it.
-const LIFETIME: u64 = 30 * 24 * 3600;
+const LIFETIME: i64 = 30 * 24 * 3600;
 /// For clients whose clocks are behind, in seconds.
-const BEFORE: u64 = 24 * 3600;
+const BEFORE: i64 = 24 * 3600;
 
 const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
@@ -51,7 +51,7 @@ pub(super) fn sha256(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn to_be_signed(host: &str, serial: &[u8], public_key: &[u8]) -> Vec<u8> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = clock::now();
     let common_name =
         der::sequence(&[der::oid(COMMON_NAME), der::utf8("ferryd, self-signed, for trying out")]);
     let name = der::sequence(&[der::set(&[common_name])]);
@@ -67,7 +67,7 @@ fn to_be_signed(host: &str, serial: &[u8], public_key: &[u8]) -> Vec<u8> {
         der::integer(serial),
         der::sequence(&[der::oid(ECDSA_WITH_SHA256)]),
         name.clone(),
-        der::sequence(&[der::time(now.saturating_sub(BEFORE)), der::time(now + LIFETIME)]),
+        der::sequence(&[der::time(now - BEFORE), der::time(now + LIFETIME)]),
         name,
         der::sequence(&[der::sequence(&[der::oid(EC_PUBLIC_KEY), der::oid(P256)]), der::bits(public_key)]),
         der::tagged(3, &der::sequence(&[alternative])),

@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::Access;
 
 use super::Vfs;
-use crate::proto::listing::{Date, EntryKind, FactSet, Facts, Perm};
+use crate::proto::calendar::CivilTime;
+use crate::proto::listing::{EntryKind, FactSet, Facts, Perm};
 use crate::proto::path::VirtualPath;
-use crate::sys::clock::{self, DateTime};
 use crate::sys::files::{self, Kind, Stat};
 
 /// A directory, and what it allows to be done to the names in it.
@@ -98,7 +98,7 @@ impl Vfs {
         let facts = Facts {
             kind: entry_kind(target),
             size: target.size,
-            modified: date(&clock::utc(target.modified)),
+            modified: CivilTime::utc(target.modified),
             perm,
             dev: target.dev,
             ino: target.ino,
@@ -168,9 +168,4 @@ pub(super) fn entry_kind(stat: &Stat) -> EntryKind {
         Kind::Fifo => EntryKind::Fifo,
         Kind::Socket => EntryKind::Socket,
     }
-}
-
-pub(super) fn date(time: &DateTime) -> Date {
-    let DateTime { year, month, day, hour, minute, second, weekday: _ } = *time;
-    Date { year, month, day, hour, minute, second }
 }

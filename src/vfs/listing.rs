@@ -14,8 +14,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::facts::{date, entry_kind};
+use super::facts::entry_kind;
 use super::names::{Names, Order};
+use super::zone::Zone;
 use super::{FileError, Vfs, glob};
 use crate::proto::listing::{Entry, FactSet, LsOptions, Sort, TimeShown, write_name_line};
 use crate::proto::path::VirtualPath;
@@ -415,7 +416,7 @@ impl<E> Writer<'_, '_, E> {
                 group,
                 size: stat.size,
                 time,
-                date: date(&self.zone.local(time)),
+                date: self.zone.local(time),
                 target,
             };
             entry.write_long(&mut self.out, self.now, &options);
@@ -577,28 +578,4 @@ fn prefix(shown: &[u8], below: &[u8]) -> Vec<u8> {
         prefix.push(b'/');
     }
     prefix
-}
-
-/// How far local time is from UTC, kept for quarters of an hour: nowhere do clocks change
-/// in between.
-struct Zone {
-    /// A quarter, counted from 1970, and its offset in seconds; the place is its remainder.
-    quarters: [(i64, i64); 64],
-}
-
-impl Default for Zone {
-    fn default() -> Zone {
-        Zone { quarters: [(i64::MAX, 0); 64] }
-    }
-}
-
-impl Zone {
-    fn local(&mut self, seconds: i64) -> clock::DateTime {
-        let quarter = seconds.div_euclid(15 * 60);
-        let kept = &mut self.quarters[quarter.rem_euclid(64) as usize];
-        if kept.0 != quarter {
-            *kept = (quarter, clock::utc_offset(seconds));
-        }
-        clock::utc(seconds.saturating_add(kept.1))
-    }
 }

@@ -26,6 +26,7 @@ mod glob;
 mod listing;
 mod names;
 mod owners;
+mod zone;
 
 pub(crate) use crate::sys::files::{Space, Stat};
 pub(crate) use draft::{DRAFTS, Draft};

@@ -2,17 +2,15 @@
 
 use crate::account::AccountKind;
 use crate::dtp;
-use crate::proto::argument::TimeVal;
+use crate::proto::calendar::CivilTime;
 use crate::proto::command::Access;
 use crate::proto::file_mode::ModeChange;
-use crate::proto::listing::{Date, write_timestamp};
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::commands::transfer::Released;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused, target_refusal};
-use crate::sys::clock::{self, DateTime};
 use crate::vfs::FileError;
 
 /// The largest file whose size in ASCII is counted: it must be read from end to end.
@@ -108,11 +106,12 @@ impl Session {
         let login = self.logged_in()?;
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         match login.vfs.stat(&target) {
-            Ok(stat) if stat.is_file() => Ok(Reply::new(ReplyCode::FileStatus, timestamp(stat.modified))),
+            Ok(stat) if stat.is_file() => Ok(Reply::new(ReplyCode::FileStatus, time_val(stat.modified))),
             Ok(_) => Err(file_refusal(path, &FileError::NotPlainFile)),
             Err(error) => match path.split_at_checked(15) {
                 Some((time, name)) if time.ends_with(b" ") && !name.is_empty() => {
-                    let time = TimeVal::parse(&time[..14]).ok_or_else(|| io_refusal(path, &error))?;
+                    let time =
+                        CivilTime::parse_time_val(&time[..14]).ok_or_else(|| io_refusal(path, &error))?;
                     self.allow(Access::Modifier)?;
                     if !self.is_enabled("MFMT") {
                         return Err(refused(ReplyCode::NotImplemented, "Setting times is turned off here."));
@@ -126,17 +125,17 @@ impl Session {
 
     /// draft-somers-ftp-mfxx section 3.1: the reply names the time that was set. File systems
     /// have bounds of their own, and keep the nearest time within them.
-    pub(in crate::session) fn mfmt(&mut self, time: TimeVal, path: &[u8]) -> Result<Reply, Stop> {
+    pub(in crate::session) fn mfmt(&mut self, time: CivilTime, path: &[u8]) -> Result<Reply, Stop> {
         let asked = moment(time)?;
         let target = self.set_times(None, asked, path)?;
         let modified = self.logged_in()?.vfs.stat(&target).map_or(asked, |stat| stat.modified);
-        Ok(Reply::new(ReplyCode::FileStatus, [b"Modify=", &timestamp(modified)[..], b"; ", path].concat()))
+        Ok(Reply::new(ReplyCode::FileStatus, [b"Modify=", &time_val(modified)[..], b"; ", path].concat()))
     }
 
     pub(in crate::session) fn utime(
         &mut self,
-        accessed: Option<TimeVal>,
-        modified: TimeVal,
+        accessed: Option<CivilTime>,
+        modified: CivilTime,
         path: &[u8],
     ) -> Result<Reply, Stop> {
         let accessed = accessed.map(moment).transpose()?;
@@ -181,16 +180,11 @@ fn give_back(released: Released) {
 }
 
 /// Unix seconds of a time in UTC, if the calendar has it.
-fn moment(time: TimeVal) -> Result<i64, Stop> {
-    let TimeVal { year, month, day, hour, minute, second } = time;
-    clock::from_utc(&DateTime { year: i64::from(year), month, day, hour, minute, second, weekday: 0 })
-        .ok_or_else(|| refused(ReplyCode::ArgumentError, "There is no such time."))
+fn moment(time: CivilTime) -> Result<i64, Stop> {
+    time.to_unix().ok_or_else(|| refused(ReplyCode::ArgumentError, "There is no such time."))
 }
 
 /// A time-val, in UTC (RFC 3659 section 2.3), of Unix seconds.
-fn timestamp(seconds: i64) -> Vec<u8> {
-    let DateTime { year, month, day, hour, minute, second, .. } = clock::utc(seconds);
-    let mut text = Vec::new();
-    write_timestamp(&mut text, Date { year, month, day, hour, minute, second });
-    text
+fn time_val(seconds: i64) -> [u8; 14] {
+    CivilTime::utc(seconds).time_val()
 }
