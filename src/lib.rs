@@ -17,6 +17,7 @@
 //! account/     who may log in, and as whom
 //! vfs/         4 FILES: the tree the client sees, with the account's rights
 //! dtp/         4 DATA, the server-DTP: the data connection and the bytes on it
+//! helpers/     processes that do what a session's thread must not, such as asking PAM
 //! logging/     what the administrator reads: syslog or standard error, the transfer log, wtmp
 //! tls/         certificates, and TLS connections of both kinds
 //! proto/       5 REPLY, and the rest of the pure protocol: bytes in, values out
@@ -32,6 +33,7 @@ mod cli;
 mod clients;
 mod config;
 mod dtp;
+mod helpers;
 mod logging;
 mod operator;
 mod proto;

@@ -1,7 +1,7 @@
 //! Who may log in, and as whom: a name and a password become an `Account`, or
 //! a reason why not.
 //!
-//! `policy` says who may, `verifier` asks a helper process whether the password
+//! `policy` says who may, a process of `helpers` whether the password
 //! is right. Whoever is refused is refused in the same way, after the same
 //! work: a client does not learn which accounts exist, are locked or listed.
 
@@ -13,6 +13,7 @@ use std::time::Duration;
 use std::{env, fmt, io};
 
 use crate::config::{AuthMethod, Chroot, Config, LoginPolicy};
+use crate::helpers::{Answer, Helpers, PamSession, Request, Secret};
 use crate::proto::secret::Password;
 use crate::sys::accounts::{self, Passwd, Verdict};
 use crate::sys::identity::{Identity, is_root};
@@ -23,21 +24,15 @@ pub(crate) use hosts::{Hosts, VirtualHost};
 pub(crate) use options::UserOptions;
 pub(crate) use policy::read_admin_file;
 use policy::{AdminFile, Jail, Subject, is_plausible_name, jail_of};
-use protocol::{Answer, Request, Secret};
 pub(crate) use trail::Trail;
-pub(crate) use verifier::PamSession;
-use verifier::Verifier;
 
 mod anonymous;
 mod check;
-pub(crate) mod helper;
 mod hosts;
 mod options;
 mod policy;
-mod protocol;
 mod trail;
 mod user_file;
-mod verifier;
 
 /// Who may log in to one server. Made while the server is still root's.
 pub(crate) struct Authenticator {
@@ -45,7 +40,7 @@ pub(crate) struct Authenticator {
     config_dir: PathBuf,
     anonymous: Option<Anonymous>,
     /// `None`: only anonymous logins are allowed.
-    verifier: Option<Verifier>,
+    helpers: Option<Helpers>,
     method: Method,
     server_uid: u32,
 }
@@ -124,15 +119,15 @@ impl Authenticator {
         /// The slowest login there is: directory services that time out.
         const HELPER_DEADLINE: Duration = Duration::from_secs(30);
         let login = config.login.clone();
-        let start = || Verifier::start(login.auth_helpers, HELPER_DEADLINE);
-        let verifier = if login.anonymous_only { None } else { Some(start()?) };
-        Authenticator::with(config, verifier)
+        let start = || Helpers::start(login.auth_helpers, HELPER_DEADLINE);
+        let helpers = if login.anonymous_only { None } else { Some(start()?) };
+        Authenticator::with(config, helpers)
     }
 
-    fn with(config: &Config, verifier: Option<Verifier>) -> io::Result<Authenticator> {
+    fn with(config: &Config, helpers: Option<Helpers>) -> io::Result<Authenticator> {
         let login = config.login.clone();
-        let method = match &verifier {
-            Some(verifier) => Method::choose(&login, verifier)?,
+        let method = match &helpers {
+            Some(helpers) => Method::choose(&login, helpers)?,
             None => Method::None,
         };
         let anonymous = login.anonymous.as_ref().map(Anonymous::new).transpose()?;
@@ -145,7 +140,7 @@ impl Authenticator {
         }
         Ok(Authenticator {
             anonymous,
-            verifier,
+            helpers,
             method,
             config_dir: config.config_dir.clone(),
             server_uid,
@@ -207,14 +202,14 @@ impl Authenticator {
                 &mut Trail::default(),
             );
         }
-        let Some(verifier) = &self.verifier else {
+        let Some(helpers) = &self.helpers else {
             return Err(Refusal::denied("only anonymous logins are allowed"));
         };
         let secret = Request::secret(password.as_bytes());
         match (self.candidate(user, Some(peer), &mut Trail::default()), secret) {
-            (Ok(candidate), Some(secret)) => self.check(verifier, candidate, Some(secret), peer),
-            (Ok(_), None) => self.pretend(verifier, None, Refusal::denied("wrong password")),
-            (Err(refusal @ Refusal::Denied { .. }), secret) => self.pretend(verifier, secret, refusal),
+            (Ok(candidate), Some(secret)) => self.check(helpers, candidate, Some(secret), peer),
+            (Ok(_), None) => self.pretend(helpers, None, Refusal::denied("wrong password")),
+            (Err(refusal @ Refusal::Denied { .. }), secret) => self.pretend(helpers, secret, refusal),
             (Err(refusal @ Refusal::Unavailable { .. }), _) => Err(refusal),
         }
     }
@@ -225,11 +220,11 @@ impl Authenticator {
         if self.is_anonymous(user) {
             return Err(Refusal::denied("anonymous logins are nobody's"));
         }
-        let Some(verifier) = &self.verifier else {
+        let Some(helpers) = &self.helpers else {
             return Err(Refusal::denied("only anonymous logins are allowed"));
         };
         let candidate = self.candidate(user, Some(peer), &mut Trail::default())?;
-        self.check(verifier, candidate, None, peer)
+        self.check(helpers, candidate, None, peer)
     }
 
     /// Whether `name`, who is logged in, could log in now, were the password right again.
@@ -243,7 +238,7 @@ impl Authenticator {
     /// Without a password, only whether the account is valid.
     fn check(
         &self,
-        verifier: &Verifier,
+        helpers: &Helpers,
         Candidate { mut account, proof }: Candidate,
         password: Option<Secret>,
         peer: IpAddr,
@@ -266,7 +261,7 @@ impl Authenticator {
                 return Err(Refusal::unavailable("this system has neither libpam nor crypt_r"));
             }
         };
-        let (answer, session) = verifier.ask(&request).map_err(Refusal::unavailable)?;
+        let (answer, session) = helpers.ask(&request).map_err(Refusal::unavailable)?;
         let reason = match answer {
             Answer::Verdict(Verdict::Right) => {
                 account.session = session;
@@ -287,13 +282,13 @@ impl Authenticator {
     /// the client sees is what it would see of an account.
     fn pretend(
         &self,
-        verifier: &Verifier,
+        helpers: &Helpers,
         password: Option<Secret>,
         refusal: Refusal,
     ) -> Result<Account, Refusal> {
         let password =
             password.or_else(|| Request::secret(b"*")).expect("this one is neither empty nor long");
-        verifier.ask(&Request::Pretend { password }).map_err(Refusal::unavailable)?;
+        helpers.ask(&Request::Pretend { password }).map_err(Refusal::unavailable)?;
         Err(refusal)
     }
 
@@ -495,8 +490,8 @@ impl Authenticator {
 
 impl Method {
     /// What was asked for, or what this system has instead, which is logged.
-    fn choose(login: &LoginPolicy, verifier: &Verifier) -> io::Result<Method> {
-        let (answer, _) = verifier.ask(&Request::Probe).map_err(io::Error::other)?;
+    fn choose(login: &LoginPolicy, helpers: &Helpers) -> io::Result<Method> {
+        let (answer, _) = helpers.ask(&Request::Probe).map_err(io::Error::other)?;
         let Answer::Can { pam, crypt } = answer else {
             return Err(io::Error::other("an auth helper does not say what it can"));
         };

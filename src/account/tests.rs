@@ -34,8 +34,8 @@ impl Scratch {
     }
 
     fn authenticator(&self) -> Authenticator {
-        let verifier = (!self.config.login.anonymous_only).then(|| Verifier::of_tests(1));
-        Authenticator::with(&self.config, verifier).unwrap()
+        let helpers = (!self.config.login.anonymous_only).then(|| Helpers::of_tests(1));
+        Authenticator::with(&self.config, helpers).unwrap()
     }
 }
 

@@ -11,9 +11,9 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 
-use crate::account::helper;
 use crate::cli::{self, Action, Options};
 use crate::config::{Config, Start};
+use crate::helpers;
 use crate::logging;
 use crate::operator;
 use crate::server::{self, Server};
@@ -28,8 +28,8 @@ use errors::{FAILURE, StartupErrors, USAGE};
 /// 2 when it was not understood.
 pub fn run() -> ExitCode {
     // The process that checks passwords is this program, started again.
-    if env::args_os().nth(1).is_some_and(|word| word == helper::HELPER_ARG) {
-        helper::main();
+    if env::args_os().nth(1).is_some_and(|word| word == helpers::HELPER_ARG) {
+        helpers::main();
     }
     match start() {
         Ok(()) => ExitCode::SUCCESS,

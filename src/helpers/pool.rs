@@ -12,12 +12,12 @@ use std::{fmt, io};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::helper::HELPER_ARG;
+use super::process::HELPER_ARG;
 use super::protocol::{Answer, Request};
 use crate::sys::helper::{Channel, executable, spawn};
 
 /// The helpers of one server.
-pub(super) struct Verifier {
+pub(crate) struct Helpers {
     /// Those that are idle; `None` is the place of one that could not be
     /// replaced, which the next login tries again.
     idle: Mutex<Vec<Option<Helper>>>,
@@ -36,7 +36,7 @@ pub(crate) struct PamSession {
 
 /// Why there is no answer; for the log.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// None of the helpers became idle.
     Busy,
     /// There was none, and none could be started.
@@ -45,26 +45,26 @@ pub(super) enum Failure {
     Helper(io::Error),
 }
 
-impl Verifier {
+impl Helpers {
     /// Starts `count` helpers. `deadline` is for each request.
     ///
     /// # Errors
     /// A helper could not be started.
-    pub(super) fn start(count: usize, deadline: Duration) -> io::Result<Verifier> {
-        Verifier::with(count, deadline, Box::new(|| Helper::start(itself()?)))
+    pub(crate) fn start(count: usize, deadline: Duration) -> io::Result<Helpers> {
+        Helpers::with(count, deadline, Box::new(|| Helper::start(itself()?)))
     }
 
     fn with(
         count: usize,
         deadline: Duration,
         launch: Box<dyn Fn() -> io::Result<Helper> + Send + Sync>,
-    ) -> io::Result<Verifier> {
+    ) -> io::Result<Helpers> {
         let idle = (0..count.max(1)).map(|_| launch().map(Some)).collect::<io::Result<Vec<_>>>()?;
-        Ok(Verifier { idle: Mutex::new(idle), returned: Condvar::new(), launch, deadline })
+        Ok(Helpers { idle: Mutex::new(idle), returned: Condvar::new(), launch, deadline })
     }
 
     /// The answer to `request`, and the PAM session, if that was asked for and opened.
-    pub(super) fn ask(&self, request: &Request) -> Result<(Answer, Option<PamSession>), Failure> {
+    pub(crate) fn ask(&self, request: &Request) -> Result<(Answer, Option<PamSession>), Failure> {
         let deadline = Instant::now() + self.deadline;
         let mut place = self.take(deadline)?;
         // One that died in peace is replaced without anybody's noticing.
@@ -88,7 +88,7 @@ impl Verifier {
         let mut idle = self.idle.lock();
         loop {
             if let Some(helper) = idle.pop() {
-                return Ok(Place { helper, verifier: self });
+                return Ok(Place { helper, helpers: self });
             }
             if self.returned.wait_until(&mut idle, deadline).timed_out() && idle.is_empty() {
                 return Err(Failure::Busy);
@@ -100,13 +100,13 @@ impl Verifier {
 /// A helper taken from the pool; given back when dropped.
 struct Place<'a> {
     helper: Option<Helper>,
-    verifier: &'a Verifier,
+    helpers: &'a Helpers,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.verifier.idle.lock().push(self.helper.take());
-        self.verifier.returned.notify_one();
+        self.helpers.idle.lock().push(self.helper.take());
+        self.helpers.returned.notify_one();
     }
 }
 
@@ -161,7 +161,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::env;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
@@ -177,16 +177,16 @@ pub(super) mod tests {
     const SHA512: &[u8] =
         b"$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1";
 
-    /// The test program as a helper: `helper::tests::helper_process` serves.
-    pub(in crate::account) fn test_helper() -> io::Result<Command> {
+    /// The test program as a helper: `process::tests::helper_process` serves.
+    pub(crate) fn test_helper() -> io::Result<Command> {
         let mut program = Command::new(env::current_exe()?);
-        program.args(["--exact", "account::helper::tests::helper_process"]).env("FERRYD_TEST_HELPER", "1");
+        program.args(["--exact", "helpers::process::tests::helper_process"]).env("FERRYD_TEST_HELPER", "1");
         Ok(program)
     }
 
-    impl Verifier {
-        pub(in crate::account) fn of_tests(count: usize) -> Verifier {
-            Verifier::with(count, AMPLE, Box::new(|| Helper::start(test_helper()?))).unwrap()
+    impl Helpers {
+        pub(crate) fn of_tests(count: usize) -> Helpers {
+            Helpers::with(count, AMPLE, Box::new(|| Helper::start(test_helper()?))).unwrap()
         }
 
         fn pids(&self) -> Vec<Pid> {
@@ -208,11 +208,11 @@ pub(super) mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_helper_tells_right_from_wrong() {
-        let verifier = Verifier::of_tests(1);
+        let helpers = Helpers::of_tests(1);
         for (password, verdict) in
             [("secret", Verdict::Right), ("Secret", Verdict::Wrong), ("secret", Verdict::Right)]
         {
-            let (answer, session) = verifier.ask(&hash_of(password)).unwrap();
+            let (answer, session) = helpers.ask(&hash_of(password)).unwrap();
             assert_eq!(answer, Answer::Verdict(verdict));
             assert!(session.is_none());
         }
@@ -221,15 +221,15 @@ pub(super) mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_helper_that_died_between_logins_is_replaced_unseen() {
-        let verifier = Verifier::of_tests(1);
-        verifier.ask(&hash_of("secret")).unwrap();
-        let first = verifier.pids();
-        let mut place = verifier.take(Instant::now() + AMPLE).unwrap();
+        let helpers = Helpers::of_tests(1);
+        helpers.ask(&hash_of("secret")).unwrap();
+        let first = helpers.pids();
+        let mut place = helpers.take(Instant::now() + AMPLE).unwrap();
         place.helper.as_mut().unwrap().process.kill().unwrap();
         place.helper.as_mut().unwrap().process.wait().unwrap();
         drop(place);
-        assert_eq!(verifier.ask(&hash_of("secret")).unwrap().0, Answer::Verdict(Verdict::Right));
-        assert_ne!(verifier.pids(), first);
+        assert_eq!(helpers.ask(&hash_of("secret")).unwrap().0, Answer::Verdict(Verdict::Right));
+        assert_ne!(helpers.pids(), first);
     }
 
     #[cfg(target_os = "linux")]
@@ -241,12 +241,12 @@ pub(super) mod tests {
             1 => Helper::start(shell("head -c 1 >/dev/null; kill -KILL $$")),
             _ => Helper::start(test_helper()?),
         };
-        let verifier = Verifier::with(2, AMPLE, Box::new(launch)).unwrap();
-        let victim = verifier.pids()[1];
-        let failure = verifier.ask(&hash_of("secret")).unwrap_err();
+        let helpers = Helpers::with(2, AMPLE, Box::new(launch)).unwrap();
+        let victim = helpers.pids()[1];
+        let failure = helpers.ask(&hash_of("secret")).unwrap_err();
         assert!(matches!(failure, Failure::Helper(_)), "{failure}");
-        assert!(!verifier.pids().contains(&victim));
-        let places: Vec<_> = (0..2).map(|_| verifier.take(Instant::now()).unwrap()).collect();
+        assert!(!helpers.pids().contains(&victim));
+        let places: Vec<_> = (0..2).map(|_| helpers.take(Instant::now()).unwrap()).collect();
         for place in &places {
             let answer = place.helper.as_ref().unwrap().ask(&hash_of("secret"), Instant::now() + AMPLE);
             assert_eq!(answer.unwrap().0, Answer::Verdict(Verdict::Right));
@@ -256,11 +256,11 @@ pub(super) mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_login_waits_for_a_helper_that_is_busy_with_another() {
-        let verifier = Arc::new(Verifier::of_tests(1));
-        let place = verifier.take(Instant::now()).unwrap();
+        let helpers = Arc::new(Helpers::of_tests(1));
+        let place = helpers.take(Instant::now()).unwrap();
         let login = thread::spawn({
-            let verifier = Arc::clone(&verifier);
-            move || verifier.ask(&hash_of("secret"))
+            let helpers = Arc::clone(&helpers);
+            move || helpers.ask(&hash_of("secret"))
         });
         drop(place);
         assert_eq!(login.join().unwrap().unwrap().0, Answer::Verdict(Verdict::Right));
@@ -273,21 +273,21 @@ pub(super) mod tests {
             sleep.arg("1000");
             Helper::start(sleep)
         };
-        let verifier = Verifier::with(1, Duration::from_millis(20), Box::new(sleeper)).unwrap();
-        let first = verifier.pids();
-        let failure = verifier.ask(&hash_of("secret")).unwrap_err();
+        let helpers = Helpers::with(1, Duration::from_millis(20), Box::new(sleeper)).unwrap();
+        let first = helpers.pids();
+        let failure = helpers.ask(&hash_of("secret")).unwrap_err();
         assert!(
             matches!(&failure, Failure::Helper(error) if error.kind() == io::ErrorKind::TimedOut),
             "{failure}"
         );
-        assert_ne!(verifier.pids(), first);
+        assert_ne!(helpers.pids(), first);
     }
 
     #[test]
     fn a_helper_that_talks_nonsense_is_replaced() {
         let nonsense = "head -c 3 >/dev/null; printf '\\000\\001\\377' >&0; exec sleep 1000";
-        let verifier = Verifier::with(1, AMPLE, Box::new(|| Helper::start(shell(nonsense)))).unwrap();
-        let failure = verifier.ask(&hash_of("secret")).unwrap_err();
+        let helpers = Helpers::with(1, AMPLE, Box::new(|| Helper::start(shell(nonsense)))).unwrap();
+        let failure = helpers.ask(&hash_of("secret")).unwrap_err();
         assert!(
             matches!(&failure, Failure::Helper(error) if error.kind() == io::ErrorKind::InvalidData),
             "{failure}"
@@ -297,8 +297,8 @@ pub(super) mod tests {
     #[test]
     fn a_login_does_not_wait_for_ever_for_a_busy_helper() {
         let sleeper = || Helper::start(Command::new("cat"));
-        let verifier = Verifier::with(1, Duration::ZERO, Box::new(sleeper)).unwrap();
-        let _taken = verifier.take(Instant::now()).unwrap();
-        assert!(matches!(verifier.ask(&hash_of("secret")), Err(Failure::Busy)));
+        let helpers = Helpers::with(1, Duration::ZERO, Box::new(sleeper)).unwrap();
+        let _taken = helpers.take(Instant::now()).unwrap();
+        assert!(matches!(helpers.ask(&hash_of("secret")), Err(Failure::Busy)));
     }
 }

@@ -15,7 +15,7 @@ const MAX_PASSWORD: usize = 511;
 
 /// What a helper is asked.
 #[derive(PartialEq, Eq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     /// What it can do.
     Probe,
     /// Whether PAM lets `user` in; with `session`, a PAM session is opened too. Without a
@@ -31,11 +31,11 @@ pub(super) enum Request {
 
 /// A password as C has it: without a NUL, and one at its end.
 #[derive(PartialEq, Eq)]
-pub(super) struct Secret(Zeroizing<Vec<u8>>);
+pub(crate) struct Secret(Zeroizing<Vec<u8>>);
 
 /// What a helper answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Verdict(Verdict),
     /// To `Probe`.
     Can {
@@ -47,7 +47,7 @@ pub(super) enum Answer {
 impl Request {
     /// The password of a request; `None` for one that cannot be right because
     /// it holds a NUL or is too long, or is empty.
-    pub(super) fn secret(password: &[u8]) -> Option<Secret> {
+    pub(crate) fn secret(password: &[u8]) -> Option<Secret> {
         if password.is_empty() || password.len() > MAX_PASSWORD || password.contains(&0) {
             return None;
         }
@@ -58,7 +58,7 @@ impl Request {
         Some(Secret(bytes))
     }
 
-    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         // Room for all of it, so that no copy is left behind by growing.
         let mut bytes = Zeroizing::new(Vec::with_capacity(crate::sys::helper::MAX_MESSAGE));
         let mut put = |kind: u8, fields: &[&[u8]]| {
@@ -90,7 +90,7 @@ impl Request {
     }
 
     /// `None` for what `encode` does not make.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Request> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Request> {
         let (&kind, rest) = bytes.split_first()?;
         let mut fields = Fields(rest);
         let request = match kind {
@@ -117,13 +117,13 @@ impl Secret {
         &self.0[..self.0.len() - 1]
     }
 
-    pub(super) fn as_c_str(&self) -> &CStr {
+    pub(crate) fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_with_nul(&self.0).expect("a secret has one NUL, at its end")
     }
 }
 
 impl Answer {
-    pub(super) fn encode(self) -> [u8; 1] {
+    pub(crate) fn encode(self) -> [u8; 1] {
         [match self {
             Answer::Verdict(Verdict::Right) => b'r',
             Answer::Verdict(Verdict::Wrong) => b'w',
@@ -136,7 +136,7 @@ impl Answer {
     }
 
     /// `None` for what `encode` does not make.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Answer> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Answer> {
         let &[byte] = bytes else { return None };
         Some(match byte {
             b'r' => Answer::Verdict(Verdict::Right),
