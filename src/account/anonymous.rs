@@ -1,10 +1,14 @@
 //! The anonymous login: anybody, with an email address by way of a password.
 
-use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::{env, io};
 
-use super::policy::{self, Jail, Subject};
-use super::{Account, AccountKind, Refusal, Trail, absolute, identity_of, named};
+use super::authenticator::{Account, AccountKind, Refusal};
+use super::jail::Jail;
+use super::names::Subject;
+use super::system::{identity_of, named};
+use super::{Trail, ftpusers};
 use crate::config::AnonymousPolicy;
 use crate::sys::identity::{Identity, is_root};
 
@@ -52,7 +56,7 @@ impl Anonymous {
         email: &[u8],
         trail: &mut Trail,
     ) -> Result<Account, Refusal> {
-        let options = policy::check_ftpusers(ftpusers, &self.subject(), trail)?;
+        let options = ftpusers::check_ftpusers(ftpusers, &self.subject(), trail)?;
         Ok(Account {
             name: "ftp".into(),
             kind: AccountKind::Anonymous { email: shown(email) },
@@ -91,6 +95,22 @@ fn jail_in(dir: &Path) -> io::Result<Jail> {
     Ok(Jail { root, ..jail })
 }
 
+/// Made absolute without a look at the file system: `/./` means something here.
+pub(super) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    match path.as_os_str().as_bytes() {
+        [] => Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty path")),
+        [b'/', ..] => Ok(path.to_owned()),
+        _ => {
+            let mut whole = env::current_dir()?.into_os_string();
+            if whole != "/" {
+                whole.push("/");
+            }
+            whole.push(path);
+            Ok(whole.into())
+        }
+    }
+}
+
 fn shown(email: &[u8]) -> String {
     const MAX_SHOWN: usize = 255;
     String::from_utf8_lossy(&email[..email.len().min(MAX_SHOWN)]).into_owned()
@@ -98,7 +118,7 @@ fn shown(email: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, process};
+    use std::{fs, process};
 
     use super::*;
 

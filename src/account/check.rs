@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use super::admin_file::{AdminFile, Fault};
 use super::anonymous::Anonymous;
 use super::hosts::Hosts;
-use super::policy::{self, AdminFile, Fault};
-use super::{pam_service_is_there, user_file};
+use super::names::name_and_rest;
+use super::pam_service::pam_service_is_there;
+use super::{ftpusers, jail, user_file};
 use crate::config::{AuthMethod, Config};
 use crate::sys::accounts;
 
@@ -14,11 +16,11 @@ pub(crate) fn check_files(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     let dir = &config.config_dir;
     check_lines(&dir.join("ftpusers"), &mut problems, |file, number, rest| {
-        policy::means_of_ftpusers(file, number, rest).map(drop)
+        ftpusers::means_of_ftpusers(file, number, rest).map(drop)
     });
     check_lines(&dir.join("ftpchroot"), &mut problems, |file, number, rest| {
         // Whose home is meant is not known here; any absolute one will do.
-        let (jail, _) = policy::jail_of_line(file, number, rest, Path::new("/"))?;
+        let (jail, _) = jail::jail_of_line(file, number, rest, Path::new("/"))?;
         match rest.starts_with(b"/") && !jail.root.is_dir() {
             true => Err(file.fault(number, &format!("{} is not a directory", jail.root.display()))),
             false => Ok(()),
@@ -61,7 +63,7 @@ fn check_lines(
         Err(fault) => return problems.push(fault.to_string()),
     };
     for (number, line) in lines {
-        let (name, rest) = policy::name_and_rest(line);
+        let (name, rest) = name_and_rest(line);
         if let Some(group) = name.strip_prefix(b"@").filter(|group| !group.is_empty())
             && accounts::c_name(group).is_none_or(|name| matches!(accounts::group_by_name(&name), Ok(None)))
         {

@@ -13,9 +13,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Trail;
+use super::admin_file::{AdminFile, Fault};
 use super::anonymous::Anonymous;
-use super::policy::{AdminFile, Fault, Subject, is_plausible_name};
-use super::{Refusal, Trail};
+use super::authenticator::Refusal;
+use super::names::{Subject, is_plausible_name};
 use crate::config::{AnonymousPolicy, Cidr};
 use crate::proto::host::HostName;
 

@@ -4,10 +4,20 @@
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
-use std::process;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, process};
 
+use super::anonymous::absolute;
+use super::pam_service::pam_service;
 use super::*;
-use crate::config::{AnonymousPolicy, DataPolicy, FilePolicy, Greeting, Limits, Listen, Logging, Start};
+use crate::config::{
+    AnonymousPolicy, AuthMethod, Chroot, Config, DataPolicy, FilePolicy, Greeting, Limits, Listen, Logging,
+    LoginPolicy, Start,
+};
+use crate::helpers::Helpers;
+use crate::proto::secret::Password;
+use crate::sys::identity::is_root;
 
 const SHA512: &str =
     "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1";

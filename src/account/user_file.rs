@@ -8,11 +8,19 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::policy::{AdminFile, Fault, Jail, is_plausible_name};
+use super::Trail;
+use super::admin_file::{AdminFile, Fault};
+use super::anonymous::Anonymous;
+use super::authenticator::{Account, AccountKind, Authenticator, Candidate, Proof, Refusal};
+use super::jail::Jail;
+use super::names::{Subject, is_plausible_name};
+use super::system::{identity_of, named};
+use crate::sys::identity::is_root;
 
 /// One line of the file.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +77,47 @@ fn parse(line: &[u8]) -> Option<Entry> {
         jail: Jail::in_dir(Path::new(OsStr::from_bytes(home)))?,
         account,
     })
+}
+
+impl Authenticator {
+    pub(super) fn own_candidate(
+        &self,
+        entry: Entry,
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<Candidate, Refusal> {
+        let options = self.listed(&Subject { names: &[entry.name.as_bytes()], groups: &[] }, trail)?;
+        self.check_address(&Subject { names: &[entry.name.as_bytes()], groups: &[] }, peer, trail)?;
+        let identity = match entry.account {
+            _ if !is_root() => None,
+            Some(account) => {
+                let passwd = named(&account).map_err(Refusal::unavailable)?;
+                if passwd.uid == 0 {
+                    return Err(Refusal::denied("its account is root"));
+                }
+                Some(identity_of(&passwd).map_err(Refusal::unavailable)?)
+            }
+            None => {
+                let anonymous = self.anonymous.as_ref().and_then(Anonymous::identity);
+                Some(
+                    anonymous
+                        .cloned()
+                        .ok_or_else(|| Refusal::unavailable("the user file names no account"))?,
+                )
+            }
+        };
+        let account = Account {
+            name: entry.name,
+            kind: AccountKind::Real,
+            identity,
+            root: entry.jail.root,
+            confined: true,
+            start: entry.jail.start,
+            options,
+            session: None,
+        };
+        Ok(Candidate { account, proof: Proof::Hash(entry.hash) })
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,364 @@
+//! A name and a password become an `Account`, or a `Refusal`.
+//!
+//! `system`, `user_file` and `anonymous` say who may log in, a process of `helpers` says whether the password
+//! is right. Whoever is refused is refused in the same way, after the same
+//! work: a client does not learn which accounts exist, are locked or listed.
+
+use std::ffi::CString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fmt, io};
+
+use super::anonymous::Anonymous;
+use super::names::{Subject, is_plausible_name};
+use super::pam_service::pam_service;
+use super::system::server_uid;
+use super::{Trail, UserOptions, VirtualHost, ftpusers, hosts, user_file};
+use crate::config::{AuthMethod, Config, LoginPolicy};
+use crate::helpers::{Answer, Helpers, PamSession, Request, Secret};
+use crate::proto::secret::Password;
+use crate::sys::accounts::Verdict;
+use crate::sys::identity::Identity;
+
+/// Who may log in to one server. Made while the server is still root's.
+pub(crate) struct Authenticator {
+    pub(super) login: LoginPolicy,
+    pub(super) config_dir: PathBuf,
+    pub(super) anonymous: Option<Anonymous>,
+    /// `None`: only anonymous logins are allowed.
+    helpers: Option<Helpers>,
+    method: Method,
+    server_uid: u32,
+}
+
+/// Who is logged in, and with whose rights.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    /// The login name; `ftp` for anonymous.
+    pub name: String,
+    pub kind: AccountKind,
+    /// `None`: the server is not root's, and its own rights are the session's.
+    pub identity: Option<Identity>,
+    /// The real directory that is the client's `/`.
+    pub root: PathBuf,
+    /// The root is a jail.
+    pub confined: bool,
+    /// The first working directory, as a path in the client's tree. It need not exist.
+    pub start: Vec<u8>,
+    /// What ftpusers and ftpchroot say of it besides.
+    pub options: UserOptions,
+    /// Held until the session ends, if `--pam-session` opened one.
+    pub session: Option<PamSession>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AccountKind {
+    /// Who the client says it is, as text; not to be believed.
+    Anonymous {
+        email: String,
+    },
+    Real,
+}
+
+/// Why a login fails. The reason is for the log alone.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Answered 530, whatever the cause.
+    Denied { reason: String },
+    /// The check itself failed: answered 421 or 451, and not counted as an attempt.
+    Unavailable { reason: String },
+}
+
+/// How the passwords of system accounts are checked.
+#[derive(Debug, PartialEq, Eq)]
+enum Method {
+    Pam {
+        service: CString,
+    },
+    Shadow,
+    /// There is neither libpam nor crypt_r.
+    None,
+}
+
+/// Somebody who may log in, if the password is right.
+pub(super) struct Candidate {
+    pub account: Account,
+    pub proof: Proof,
+}
+
+/// What the password is checked against.
+pub(super) enum Proof {
+    /// The system's knowledge of the account of this name.
+    System(CString),
+    /// A hash of the user file.
+    Hash(Vec<u8>),
+}
+
+impl Authenticator {
+    /// Starts the helper processes, and looks up what does not change while
+    /// the server runs: the anonymous account and its directory.
+    ///
+    /// # Errors
+    /// The anonymous account or directory does not exist; the helpers cannot
+    /// be started.
+    pub(crate) fn start(config: &Config) -> io::Result<Authenticator> {
+        /// The slowest login there is: directory services that time out.
+        const HELPER_DEADLINE: Duration = Duration::from_secs(30);
+        let login = config.login.clone();
+        let start = || Helpers::start(login.auth_helpers, HELPER_DEADLINE);
+        let helpers = if login.anonymous_only { None } else { Some(start()?) };
+        Authenticator::with(config, helpers)
+    }
+
+    pub(super) fn with(config: &Config, helpers: Option<Helpers>) -> io::Result<Authenticator> {
+        let login = config.login.clone();
+        let method = match &helpers {
+            Some(helpers) => Method::choose(&login, helpers)?,
+            None => Method::None,
+        };
+        let anonymous = login.anonymous.as_ref().map(Anonymous::new).transpose()?;
+        let server_uid = server_uid()?;
+        if anonymous.as_ref().and_then(Anonymous::identity).is_some_and(|identity| identity.uid == server_uid)
+        {
+            log::warn!(
+                "the anonymous account should be one of its own: other processes have this one's rights"
+            );
+        }
+        Ok(Authenticator {
+            anonymous,
+            helpers,
+            method,
+            config_dir: config.config_dir.clone(),
+            server_uid,
+            login,
+        })
+    }
+
+    /// One that asks no passwords, only who would be asked for one.
+    pub(crate) fn without_passwords(config: &Config) -> io::Result<Authenticator> {
+        Authenticator::with(config, None)
+    }
+
+    /// Whom `user` from `peer` would be, given the right password, and what decided that.
+    pub(crate) fn check_access(
+        &self,
+        user: &[u8],
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<Account, Refusal> {
+        if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
+            trail.say(|| "this name means the anonymous login".to_owned());
+            return self.log_in_anonymously(anonymous, b"", peer, trail);
+        }
+        if self.login.anonymous_only {
+            return Err(Refusal::denied("only anonymous logins are allowed (-A)"));
+        }
+        self.candidate(user, peer, trail).map(|candidate| candidate.account)
+    }
+
+    /// The uid that `become_user` gives a session beside the account's: the
+    /// server's own unprivileged account.
+    pub(crate) fn server_uid(&self) -> u32 {
+        self.server_uid
+    }
+
+    /// Whether `user` means the anonymous login, and there is one.
+    pub(crate) fn is_anonymous(&self, user: &[u8]) -> bool {
+        self.anonymous.is_some() && Anonymous::is_meant_by(user)
+    }
+
+    /// Lets `user` in, or not. Blocks for as long as a helper may take (30 s).
+    /// For a thread that is still root's, if the server is; the caller delays
+    /// every refusal for the same time.
+    ///
+    /// `host` is the virtual host that the client connected to.
+    pub(crate) fn log_in(
+        &self,
+        user: &[u8],
+        password: &Password,
+        peer: IpAddr,
+        host: Option<&VirtualHost>,
+    ) -> Result<Account, Refusal> {
+        if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
+            let anonymous = host.and_then(|host| host.anonymous.as_ref()).unwrap_or(anonymous);
+            return self.log_in_anonymously(
+                anonymous,
+                password.as_bytes(),
+                Some(peer),
+                &mut Trail::default(),
+            );
+        }
+        let Some(helpers) = &self.helpers else {
+            return Err(Refusal::denied("only anonymous logins are allowed"));
+        };
+        let secret = Request::secret(password.as_bytes());
+        match (self.candidate(user, Some(peer), &mut Trail::default()), secret) {
+            (Ok(candidate), Some(secret)) => self.check(helpers, candidate, Some(secret), peer),
+            (Ok(_), None) => self.pretend(helpers, None, Refusal::denied("wrong password")),
+            (Err(refusal @ Refusal::Denied { .. }), secret) => self.pretend(helpers, secret, refusal),
+            (Err(refusal @ Refusal::Unavailable { .. }), _) => Err(refusal),
+        }
+    }
+
+    /// Lets `user` in, whom something better than a password has proved to be that, if
+    /// everything else about the account allows it. Blocks as `log_in` does, and is for such a thread.
+    pub(crate) fn log_in_certified(&self, user: &[u8], peer: IpAddr) -> Result<Account, Refusal> {
+        if self.is_anonymous(user) {
+            return Err(Refusal::denied("anonymous logins are nobody's"));
+        }
+        let Some(helpers) = &self.helpers else {
+            return Err(Refusal::denied("only anonymous logins are allowed"));
+        };
+        let candidate = self.candidate(user, Some(peer), &mut Trail::default())?;
+        self.check(helpers, candidate, None, peer)
+    }
+
+    /// Whether `name`, who is logged in, could log in now, were the password right again.
+    pub(crate) fn may_stay(&self, name: &str, anonymous: bool) -> Result<(), Refusal> {
+        match self.anonymous.as_ref().filter(|_| anonymous) {
+            Some(anonymous) => anonymous.log_in(&self.ftpusers(), b"", &mut Trail::default()).map(drop),
+            None => self.candidate(name.as_bytes(), None, &mut Trail::default()).map(drop),
+        }
+    }
+
+    /// Without a password, only whether the account is valid.
+    fn check(
+        &self,
+        helpers: &Helpers,
+        Candidate { mut account, proof }: Candidate,
+        password: Option<Secret>,
+        peer: IpAddr,
+    ) -> Result<Account, Refusal> {
+        let request = match (proof, &self.method) {
+            (Proof::Hash(hash), _) => match password {
+                Some(password) => Request::Hash { hash, password },
+                None if hash.starts_with(b"!") => return Err(Refusal::denied("account locked")),
+                None => return Ok(account),
+            },
+            (Proof::System(user), Method::Pam { service }) => Request::Pam {
+                service: service.clone(),
+                user,
+                remote_host: CString::new(peer.to_canonical().to_string()).expect("an address has no NUL"),
+                password,
+                session: self.login.pam_session,
+            },
+            (Proof::System(user), Method::Shadow) => Request::Shadow { user, password },
+            (Proof::System(_), Method::None) => {
+                return Err(Refusal::unavailable("this system has neither libpam nor crypt_r"));
+            }
+        };
+        let (answer, session) = helpers.ask(&request).map_err(Refusal::unavailable)?;
+        let reason = match answer {
+            Answer::Verdict(Verdict::Right) => {
+                account.session = session;
+                return Ok(account);
+            }
+            Answer::Verdict(Verdict::Wrong) => "wrong password",
+            Answer::Verdict(Verdict::Locked) => "account locked, or not allowed",
+            Answer::Verdict(Verdict::AccountExpired) => "account expired",
+            Answer::Verdict(Verdict::PasswordExpired) => "password expired",
+            Answer::Verdict(Verdict::Unavailable) | Answer::Can { .. } => {
+                return Err(Refusal::unavailable("the system could not check the password"));
+            }
+        };
+        Err(Refusal::denied(reason))
+    }
+
+    /// Refuses, after the work of a check: also when no helper can do it, what
+    /// the client sees is what it would see of an account.
+    fn pretend(
+        &self,
+        helpers: &Helpers,
+        password: Option<Secret>,
+        refusal: Refusal,
+    ) -> Result<Account, Refusal> {
+        let password =
+            password.or_else(|| Request::secret(b"*")).expect("this one is neither empty nor long");
+        helpers.ask(&Request::Pretend { password }).map_err(Refusal::unavailable)?;
+        Err(refusal)
+    }
+
+    fn log_in_anonymously(
+        &self,
+        anonymous: &Anonymous,
+        email: &[u8],
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<Account, Refusal> {
+        self.check_address(&anonymous.subject(), peer, trail)?;
+        anonymous.log_in(&self.ftpusers(), email, trail)
+    }
+
+    /// What ftphosts says of where somebody comes from.
+    pub(super) fn check_address(
+        &self,
+        subject: &Subject<'_>,
+        peer: Option<IpAddr>,
+        trail: &mut Trail,
+    ) -> Result<(), Refusal> {
+        peer.map_or(Ok(()), |peer| hosts::check_address(&self.config_dir, subject, peer, trail))
+    }
+
+    fn candidate(&self, user: &[u8], peer: Option<IpAddr>, trail: &mut Trail) -> Result<Candidate, Refusal> {
+        let name = is_plausible_name(user).ok_or_else(|| Refusal::denied("not a user name"))?;
+        let entry = self.login.user_file.as_deref().map(|path| user_file::find(path, name)).transpose();
+        match entry.map_err(Refusal::unavailable)?.flatten() {
+            Some(entry) => {
+                trail.say(|| "the user file has an account of this name".to_owned());
+                self.own_candidate(entry, peer, trail)
+            }
+            None => self.system_candidate(name, peer, trail),
+        }
+    }
+
+    /// What ftpusers says of somebody whom it does not keep out.
+    pub(super) fn listed(&self, subject: &Subject<'_>, trail: &mut Trail) -> Result<UserOptions, Refusal> {
+        ftpusers::check_ftpusers(&self.ftpusers(), subject, trail)
+    }
+
+    fn ftpusers(&self) -> PathBuf {
+        self.config_dir.join("ftpusers")
+    }
+}
+
+impl Method {
+    /// What was asked for, or what this system has instead, which is logged.
+    fn choose(login: &LoginPolicy, helpers: &Helpers) -> io::Result<Method> {
+        let (answer, _) = helpers.ask(&Request::Probe).map_err(io::Error::other)?;
+        let Answer::Can { pam, crypt } = answer else {
+            return Err(io::Error::other("an auth helper does not say what it can"));
+        };
+        Ok(match login.auth {
+            AuthMethod::Pam if pam => Method::Pam { service: pam_service(&login.pam_service)? },
+            AuthMethod::Pam if crypt => {
+                log::warn!("this system has no libpam: passwords are checked against the shadow file");
+                Method::Shadow
+            }
+            AuthMethod::Shadow if crypt => Method::Shadow,
+            _ => {
+                log::warn!(
+                    "this system has no library that checks passwords: only anonymous logins will work"
+                );
+                Method::None
+            }
+        })
+    }
+}
+
+impl Refusal {
+    pub(super) fn denied(reason: impl Into<String>) -> Refusal {
+        Refusal::Denied { reason: reason.into() }
+    }
+
+    pub(super) fn unavailable(reason: impl fmt::Display) -> Refusal {
+        Refusal::Unavailable { reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Refusal::Denied { reason } | Refusal::Unavailable { reason }) = self;
+        f.write_str(reason)
+    }
+}
