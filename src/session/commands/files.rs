@@ -9,7 +9,7 @@ use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
-use crate::session::commands::transfer::Released;
+use crate::session::commands::data::Released;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused, target_refusal};
 use crate::vfs::FileError;
 

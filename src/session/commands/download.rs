@@ -1,0 +1,48 @@
+//! RETR: RFC 959 section 4.1.3.
+
+use std::mem;
+
+use crate::dtp::{self, Source};
+use crate::logging::Direction;
+use crate::proto::reply::{Reply, ReplyCode};
+use crate::session::Session;
+use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
+use crate::tls::Flow;
+use crate::vfs::OpenFile;
+
+impl Session {
+    pub(in crate::session) fn retr(&mut self, path: &[u8]) -> Result<Reply, Stop> {
+        let restart = mem::take(&mut self.leftover.restart_at);
+        let login = self.logged_in()?;
+        let rate = login.rates.download;
+        let target = login.cwd.join(path).map_err(|_| bad_path())?;
+        let OpenFile { file, size, .. } =
+            login.vfs.open(&target).map_err(|error| file_refusal(path, &error))?;
+        let offset = self.file_offset(&file, size, restart, path)?;
+        let opening = self.opening(path, Some(size));
+        let parameters = self.parameters.transfer;
+        let limits = self.transfer_limits(rate);
+        self.control.presence.begin_transfer(target.as_bytes());
+        let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
+            dtp::send(connection, &Source { file: &file, offset, size }, &parameters, &limits, watch)
+        });
+        self.record(&outcome, Direction::Outgoing, "get", &target);
+        self.conclude(outcome, None)
+    }
+
+    /// The byte of the file that REST's offset means.
+    pub(super) fn file_offset(
+        &self,
+        file: &std::fs::File,
+        size: u64,
+        restart: u64,
+        path: &[u8],
+    ) -> Result<u64, Stop> {
+        let offset = dtp::file_offset(file, size, restart, &self.parameters.transfer);
+        offset.map_err(|error| io_refusal(path, &error))?.ok_or_else(bad_restart)
+    }
+}
+
+pub(super) fn bad_restart() -> Stop {
+    refused(ReplyCode::InvalidRestart, "The restart offset is not a place in the file.")
+}
