@@ -10,7 +10,7 @@ use crate::clients::UserSlot;
 use crate::config::Limits;
 use crate::dtp::{DataPort, Tally};
 use crate::logging::LoginRecord;
-use crate::proto::listing::FactSet;
+use crate::proto::facts::FactSet;
 use crate::proto::params::TransferParameters;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::ReplyCode;

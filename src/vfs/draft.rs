@@ -132,7 +132,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::proto::listing::Letters;
+    use crate::proto::facts::Letters;
     use crate::sys::root::Root;
     use crate::sys::root::tests::Scratch;
     use crate::vfs::Viewer;

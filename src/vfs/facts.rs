@@ -8,7 +8,8 @@ use rustix::fs::Access;
 
 use super::Vfs;
 use crate::proto::calendar::CivilTime;
-use crate::proto::listing::{EntryKind, FactSet, Facts, Perm};
+use crate::proto::facts::{FactSet, Facts, Perm};
+use crate::proto::ls_line::EntryKind;
 use crate::proto::path::VirtualPath;
 use crate::sys::files::{self, Kind, Stat};
 

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::proto::listing::Letters;
+use crate::proto::facts::Letters;
 use crate::proto::path::VirtualPath;
 use crate::sys::files::{self, Kind, SEARCH};
 use crate::sys::root::Root;

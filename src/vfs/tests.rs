@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::listing::Listed;
 use super::*;
-use crate::proto::listing::FactSet;
+use crate::proto::facts::FactSet;
 use crate::sys::root::tests::Scratch;
 
 fn vfs(scratch: &Scratch) -> Vfs {

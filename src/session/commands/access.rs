@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::account::{Account, AccountKind, Refusal};
 use crate::clients::User;
+use crate::proto::facts::Letters;
 use crate::proto::host::HostName;
-use crate::proto::listing::Letters;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::secret::Password;

@@ -2,7 +2,7 @@
 
 use crate::dtp::DataPort;
 use crate::proto::command::{COMMANDS, CommandSpec, spec};
-use crate::proto::listing::FactSet;
+use crate::proto::facts::FactSet;
 use crate::proto::params::{FormatControl, RepresentationType};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;

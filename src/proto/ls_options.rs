@@ -1,0 +1,176 @@
+//! The options of ls(1) that clients put in front of the path-name of LIST and NLST.
+
+/// The options of ls(1) that a listing heeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LsOptions {
+    /// `-l`, and `-1` the other way; the last of the two counts.
+    pub long: bool,
+    /// `-a`: `.` and `..` too. All other names are shown in any case, as with `-A`.
+    pub dots: bool,
+    /// `-d`: a directory itself, not what is in it.
+    pub directory: bool,
+    /// `-R`.
+    pub recursive: bool,
+    /// `-F`: a sign after the name for what it is.
+    pub classify: bool,
+    /// `-h`: sizes as `1.5K`.
+    pub human: bool,
+    /// `-n`: numbers for owners and groups.
+    pub numeric: bool,
+    pub sort: Sort,
+    /// `-r`.
+    pub reverse: bool,
+    pub time: TimeShown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Name,
+    /// `-t`: latest first.
+    Time,
+    /// `-S`: largest first.
+    Size,
+    /// `-f`, `-U`: as the directory has them.
+    Unsorted,
+}
+
+/// Which time is shown, and sorted by with `-t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeShown {
+    Modified,
+    /// `-u`.
+    Accessed,
+    /// `-c`.
+    Changed,
+}
+
+impl LsOptions {
+    /// Without any options: `long` for LIST, not for NLST.
+    pub(crate) fn new(long: bool) -> LsOptions {
+        LsOptions {
+            long,
+            dots: false,
+            directory: false,
+            recursive: false,
+            classify: false,
+            human: false,
+            numeric: false,
+            sort: Sort::Name,
+            reverse: false,
+            time: TimeShown::Modified,
+        }
+    }
+
+    /// Splits the argument of LIST or NLST into options and the path-name, which is
+    /// empty when there is none and may contain spaces.
+    ///
+    /// Options are words in front of it such as `-la` that consist of letters of ls;
+    /// those that mean nothing here are accepted. Any other word that begins with `-`
+    /// is a path-name, and what follows `--` is one in any case. One space ends an
+    /// option, so that names may begin with spaces as well.
+    pub(crate) fn parse(argument: &[u8], long: bool) -> (LsOptions, &[u8]) {
+        let mut options = LsOptions::new(long);
+        let mut path = argument;
+        loop {
+            // Blanks are skipped in front of options, but kept in front of a path-name.
+            let word_start = path.iter().position(|&byte| byte != b' ').unwrap_or(path.len());
+            let word = path[word_start..].split(|&byte| byte == b' ').next().unwrap_or_default();
+            let rest = &path[word_start + word.len()..];
+            let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+            match word {
+                b"--" => return (options, rest),
+                [b'-', letters @ ..] if !letters.is_empty() && letters.iter().all(is_letter_of_ls) => {
+                    letters.iter().for_each(|&letter| options.apply(letter));
+                    path = rest;
+                }
+                b"" => return (options, b""),
+                _ => return (options, path),
+            }
+        }
+    }
+
+    fn apply(&mut self, letter: u8) {
+        match letter {
+            b'l' => self.long = true,
+            b'1' => self.long = false,
+            b'a' => self.dots = true,
+            b'A' => self.dots = false,
+            b'd' => self.directory = true,
+            b'R' => self.recursive = true,
+            b'F' => self.classify = true,
+            b'h' => self.human = true,
+            b'n' => (self.long, self.numeric) = (true, true),
+            b't' => self.sort = Sort::Time,
+            b'S' => self.sort = Sort::Size,
+            b'U' => self.sort = Sort::Unsorted,
+            b'f' => (self.sort, self.dots) = (Sort::Unsorted, true),
+            b'r' => self.reverse = true,
+            b'u' => self.time = TimeShown::Accessed,
+            b'c' => self.time = TimeShown::Changed,
+            _ => (),
+        }
+    }
+}
+
+fn is_letter_of_ls(letter: &u8) -> bool {
+    b"1aAbBcCdDfFgGhHiIklLmnNopqQrRsStTuUvwxXZ".contains(letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_bundles_in_front_of_the_path() {
+        let parse = |argument: &'static str| {
+            let (options, path) = LsOptions::parse(argument.as_bytes(), true);
+            (options, std::str::from_utf8(path).unwrap())
+        };
+        let all = LsOptions { dots: true, ..LsOptions::new(true) };
+        assert_eq!(parse(""), (LsOptions::new(true), ""));
+        assert_eq!(parse("-la"), (all, ""));
+        assert_eq!(parse("-l -a"), (all, ""));
+        assert_eq!(parse("-l  -a "), (all, ""));
+        assert_eq!(parse("-alR dir"), (LsOptions { recursive: true, ..all }, "dir"));
+        assert_eq!(parse("-la dir with space "), (all, "dir with space "));
+        assert_eq!(parse("-a  led by a space"), (all, " led by a space"));
+        assert_eq!(parse(" led by a space"), (LsOptions::new(true), " led by a space"));
+        assert_eq!(parse("-aZGbq x"), (all, "x"));
+        assert_eq!(parse("-- -la"), (LsOptions::new(true), "-la"));
+        assert_eq!(parse("-a -- -la x"), (all, "-la x"));
+        assert_eq!(parse("-a --"), (all, ""));
+        for path in ["-", "-x.txt", "-la.txt", "--all", "-é", "dir -la", "-5"] {
+            assert_eq!(parse(path), (LsOptions::new(true), path));
+        }
+        assert_eq!(parse("-l -x.txt"), (LsOptions::new(true), "-x.txt"));
+    }
+
+    #[test]
+    fn options_mean_what_they_do_for_ls() {
+        let parse = |argument: &str| LsOptions::parse(argument.as_bytes(), true).0;
+        assert!(!parse("-1").long && parse("-1l").long && !parse("-l1").long);
+        assert!(parse("-d").directory && parse("-F").classify && parse("-h").human);
+        assert!(parse("-n").numeric && parse("-n").long);
+        assert_eq!((parse("-t").sort, parse("-tr").reverse), (Sort::Time, true));
+        assert_eq!(parse("-S").sort, Sort::Size);
+        assert_eq!((parse("-f").sort, parse("-f").dots), (Sort::Unsorted, true));
+        assert_eq!((parse("-u").time, parse("-c").time), (TimeShown::Accessed, TimeShown::Changed));
+        assert!(!parse("-aA").dots);
+        assert!(!LsOptions::new(false).long && LsOptions::parse(b"-l", false).0.long);
+    }
+
+    #[test]
+    fn any_bytes_are_an_argument() {
+        let mut seed = 7_u32;
+        for _ in 0..20_000 {
+            let bytes: Vec<u8> = (0..10)
+                .map(|_| {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    b"- -al1\xFF;\0="[(seed >> 16) as usize % 10]
+                })
+                .collect();
+            let (_, path) = LsOptions::parse(&bytes, true);
+            assert!(path.is_empty() || bytes.ends_with(path));
+        }
+    }
+}
