@@ -43,7 +43,7 @@ impl Crypt {
         let Ok(setting) = CString::new(hash) else { return false };
         let found = self.hash(password, &setting);
         // A failure is `*0` or `*1`, which must not pass for a hash.
-        found.is_some_and(|found| !found.starts_with(b"*") && same(&found, hash))
+        found.is_some_and(|found| !found.starts_with(b"*") && is_same_secret(&found, hash))
     }
 
     /// Takes as long as a login whose password is wrong.
@@ -76,8 +76,9 @@ impl Crypt {
     }
 }
 
-/// Compares in a time that depends on the lengths alone.
-fn same(one: &[u8], other: &[u8]) -> bool {
+/// Compares in a time that depends on the lengths alone, so that nobody who measures it
+/// learns how much of a guess was right.
+pub(crate) fn is_same_secret(one: &[u8], other: &[u8]) -> bool {
     let differences = one.iter().zip(other).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
     black_box(differences) == 0 && one.len() == other.len()
 }
@@ -117,9 +118,9 @@ mod tests {
 
     #[test]
     fn unequal_lengths_are_not_the_same() {
-        assert!(same(b"abc", b"abc"));
-        assert!(!same(b"abc", b"abd"));
-        assert!(!same(b"abc", b"ab"));
-        assert!(!same(b"", b"a"));
+        assert!(is_same_secret(b"abc", b"abc"));
+        assert!(!is_same_secret(b"abc", b"abd"));
+        assert!(!is_same_secret(b"abc", b"ab"));
+        assert!(!is_same_secret(b"", b"a"));
     }
 }

@@ -11,6 +11,7 @@ use rustls::crypto::SecureRandom;
 use rustls::server::{ProducesTickets, StoresServerSessions};
 
 use super::{Flow, TlsConnection};
+use crate::sys::crypt::is_same_secret;
 
 /// Tickets that a control connection's handshake gives out, for clients that
 /// use each only once: what those get on data connections that they only write
@@ -151,13 +152,8 @@ impl Kept {
     }
 
     fn get(&self, name: &[u8]) -> Option<Vec<u8>> {
-        self.entries.iter().find(|(known, _)| same(known, name)).map(|(_, session)| session.clone())
+        self.entries.iter().find(|(known, _)| is_same_secret(known, name)).map(|(_, session)| session.clone())
     }
-}
-
-/// Compares in a time that tells nothing of where they differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
 impl StoresServerSessions for Sessions {
