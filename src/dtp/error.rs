@@ -46,11 +46,13 @@ pub(crate) enum TransferError {
     ControlLost(io::Error),
     /// The client closed or reset the data connection, or the network did.
     DataLost(io::Error),
+    /// The file had fewer bytes to send than when it was opened.
+    CutShort,
     /// Nothing moved for `TransferLimits::timeout`.
     TimedOut,
     FileRead(io::Error),
     FileWrite(io::Error),
-    /// Larger than the limits or the file system allow.
+    /// Larger than the limits, the range or the file system allow.
     TooLarge,
     /// The file system is full, or as full as it may become.
     NoSpace,

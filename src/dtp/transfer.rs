@@ -22,22 +22,55 @@ const CONVERT_PIECE: usize = 128 << 10;
 /// What an upload brings before a pipe or a large buffer is worth its making.
 const SMALL: usize = 64 << 10;
 
-/// A file to send, from a byte of it on.
+/// Bytes of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    pub start: u64,
+    /// The byte after the last one; `None`: the range goes to where the file ends.
+    pub end: Option<u64>,
+}
+
+impl Range {
+    /// From `start` to the end of the file.
+    pub(crate) fn from(start: u64) -> Range {
+        Range { start, end: None }
+    }
+}
+
+/// A file to send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
     pub file: &'a File,
-    pub offset: u64,
-    /// The size of the file when it was opened. It is sent to its end, wherever
-    /// that is by then.
+    pub range: Range,
+    /// The size of the file when it was opened. A file that grows meanwhile is sent to its
+    /// new end; one that became shorter is not sent completely.
     pub size: u64,
 }
 
-/// A file to store to, from a byte of it on.
+impl Source<'_> {
+    /// Where the range ends, as the file was when it was opened.
+    fn end(&self) -> u64 {
+        self.range.end.map_or(self.size, |end| end.min(self.size))
+    }
+
+    /// How many bytes there are to send, as the file was when it was opened.
+    fn len(&self) -> u64 {
+        self.end().saturating_sub(self.range.start)
+    }
+
+    /// How many bytes may be sent from `at` on, of `most`.
+    fn next(&self, at: u64, most: usize) -> usize {
+        let left = self.range.end.map_or(u64::MAX, |end| end.saturating_sub(at));
+        usize::try_from(left).map_or(most, |left| left.min(most))
+    }
+}
+
+/// A file to store to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
     pub file: &'a File,
-    /// For APPE the size of the file.
-    pub offset: u64,
+    /// For APPE it starts at the size of the file. More than it holds is refused.
+    pub range: Range,
     /// What the file may grow by.
     pub quota: Option<Quota<'a>>,
 }

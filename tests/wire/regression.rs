@@ -1,6 +1,9 @@
 //! One test per bug, with what happened in a comment.
 
-use crate::server::Server;
+use std::io::Read;
+
+use crate::client::Client;
+use crate::server::{Server, wait_until};
 
 /// MLSD sent names as they are, where LIST and NLST sent CR as CR NUL: one file
 /// was two entries to every client, the second with facts of its maker's choice.
@@ -33,4 +36,29 @@ fn the_root_stays_however_often_it_is_tried() {
     client.send("RMD /").expect(550);
     client.send("RNFR file").expect(350);
     client.send("RNTO /").expect_any(&[550, 553]);
+}
+
+/// A file that another program cut short while it was sent was answered 226.
+#[test]
+fn a_file_cut_short_while_it_is_sent_is_not_complete() {
+    let server = Server::start(&[]);
+    let mut client = server.log_in();
+    for command in ["TYPE I", "TYPE A"] {
+        client.send(command).expect(200);
+        server.write_sparse("big", 64 << 20);
+        let mut data = client.start("RETR big");
+        wait_until("the server waits for its client", || stands_still(&mut client));
+        server.write("big", "short");
+        let mut got = Vec::new();
+        // The end of the stream would tell a client that ignores replies that this was all.
+        assert!(data.read_to_end(&mut got).is_err(), "{command}");
+        assert!(got.len() < 64 << 20);
+        client.expect_any(&[426, 451]);
+    }
+}
+
+/// Two looks at a transfer that saw the same.
+fn stands_still(client: &mut Client) -> Option<()> {
+    let mut look = || client.send("STAT").expect(213).text().split(" of ").next().map(str::to_owned);
+    (look() == look()).then_some(())
 }

@@ -36,10 +36,11 @@ pub(crate) fn receive(
     let mut flow = Flow::new(connection, limits, None, watch);
     let mut store = Store::new(target, limits);
     let mut stages = Inbound::new(parameters);
-    let outcome = store.seek_to(target.offset).and_then(|()| match stages.is_identity() && flow.is_plain() {
-        true => receive_image(&mut flow, &mut store, &mut stages),
-        false => receive_buffered(&mut flow, &mut store, &mut stages, CONVERT_PIECE, u64::MAX).map(drop),
-    });
+    let outcome =
+        store.seek_to(target.range.start).and_then(|()| match stages.is_identity() && flow.is_plain() {
+            true => receive_image(&mut flow, &mut store, &mut stages),
+            false => receive_buffered(&mut flow, &mut store, &mut stages, CONVERT_PIECE, u64::MAX).map(drop),
+        });
     let moved = flow.done();
     if outcome.is_ok() {
         flow.answer_end();
@@ -138,13 +139,14 @@ struct Store<'a> {
 
 impl<'a> Store<'a> {
     fn new(target: &Target<'a>, limits: &TransferLimits) -> Store<'a> {
+        let most = [limits.max_size, target.range.end].into_iter().flatten().min();
         Store {
             file: target.file,
-            room: limits.max_size.map(|size| size.saturating_sub(target.offset)),
+            room: most.map(|most| most.saturating_sub(target.range.start)),
             min_free: limits.min_free,
             unchecked: 0,
             quota: target.quota,
-            at: target.offset,
+            at: target.range.start,
             counted: target.file.metadata().map_or(0, |metadata| metadata.len()),
         }
     }

@@ -14,7 +14,7 @@ use crate::sys::sockets::{self, PollFlags};
 /// Bytes a sendfile: no socket takes much more at once, and other clients' turn comes.
 pub(super) const SEND_PIECE: usize = 1 << 20;
 
-/// RETR: sends `source` to its end; returns how many bytes of the file that were.
+/// RETR: sends `source`; returns how many bytes of the file that were.
 /// The data connection stays open: `finish` or `abandon` it.
 pub(crate) fn send(
     connection: &mut DataConnection,
@@ -23,27 +23,33 @@ pub(crate) fn send(
     limits: &TransferLimits,
     watch: &mut dyn Watch,
 ) -> Result<u64, TransferFailure> {
-    let total = source.size.saturating_sub(source.offset);
+    let total = source.len();
     let mut flow = Flow::new(connection, limits, Some(total), watch);
     let mut stages = Outbound::new(parameters);
     let outcome = match stages.is_identity() && flow.is_plain() {
         true => send_file(&mut flow, source, &mut stages),
-        false => send_buffered(&mut flow, source, source.offset, &mut stages),
+        false => send_buffered(&mut flow, source, source.range.start, &mut stages),
     };
-    let outcome = outcome.and_then(|()| flow.end());
+    let outcome = outcome.and_then(|()| match flow.done() < total {
+        true => Err(TransferError::CutShort),
+        false => flow.end(),
+    });
     outcome.map(|()| flow.done()).map_err(|error| TransferFailure { moved: flow.done(), error })
 }
 
 /// Sends what goes through no stage.
 fn send_file(flow: &mut Flow<'_>, source: &Source<'_>, stages: &mut Outbound) -> Result<(), TransferError> {
-    let mut at = source.offset;
-    if source.size.saturating_sub(at) > SMALL as u64 && flow.piece(SEND_PIECE) == SEND_PIECE {
+    let mut at = source.range.start;
+    if source.len() > SMALL as u64 && flow.piece(SEND_PIECE) == SEND_PIECE {
         // Five times as fast on loopback: each page is not sent as it comes. To close pushes the rest;
         // where it cannot be set, nothing is lost but that.
         let _ = sockets::cork(flow.data());
     }
     loop {
-        let piece = flow.piece(SEND_PIECE);
+        let piece = source.next(at, flow.piece(SEND_PIECE));
+        if piece == 0 {
+            return Ok(());
+        }
         match sockets::send_file(flow.data(), source.file, &mut at, piece) {
             Ok(0) => return Ok(()),
             Ok(sent) => {
@@ -54,7 +60,7 @@ fn send_file(flow: &mut Flow<'_>, source: &Source<'_>, stages: &mut Outbound) ->
                 }
                 // The socket is full; or the file is not what it was, and the
                 // next call tells.
-                if sent < piece && at != source.size {
+                if sent < piece && at != source.end() {
                     flow.wait_for(PollFlags::OUT)?;
                 }
             }
@@ -79,7 +85,9 @@ pub(super) fn send_buffered(
     let (mut chunk, mut out) = (Vec::with_capacity(piece), Vec::new());
     loop {
         chunk.clear();
-        let read = sockets::read_more_at(source.file, at, &mut chunk).map_err(TransferError::FileRead)?;
+        sockets::read_more_at(source.file, at, &mut chunk).map_err(TransferError::FileRead)?;
+        chunk.truncate(source.next(at, chunk.len()));
+        let read = chunk.len();
         at += read as u64;
         let ended = read == 0 || (read < piece && is_whole(source, at, read));
         if stages.is_identity() {
@@ -99,8 +107,8 @@ pub(super) fn send_buffered(
     }
 }
 
-/// Whether the first call, which could have read more, brought all that there
-/// is up to `at`: small files are spared the call that finds their end.
+/// Whether the first call, which could have brought more, brought all that there
+/// is to send up to `at`: small files are spared the call that finds their end.
 fn is_whole(source: &Source<'_>, at: u64, read: usize) -> bool {
-    at == source.size && at - source.offset == read as u64
+    at == source.end() && read as u64 == source.len()
 }

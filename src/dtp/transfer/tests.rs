@@ -44,11 +44,11 @@ impl TestFile {
     }
 
     fn source(&self, offset: u64) -> Source<'_> {
-        Source { file: &self.file, offset, size: self.file.metadata().unwrap().len() }
+        Source { file: &self.file, range: Range::from(offset), size: self.file.metadata().unwrap().len() }
     }
 
     fn target(&self, offset: u64) -> Target<'_> {
-        Target { file: &self.file, offset, quota: None }
+        Target { file: &self.file, range: Range::from(offset), quota: None }
     }
 
     fn content(&self) -> Vec<u8> {
@@ -133,13 +133,59 @@ fn files_of_all_sizes_arrive_from_every_offset() {
 }
 
 #[test]
-fn a_file_is_sent_to_where_it_ends_by_then() {
+fn a_file_that_grows_is_sent_to_its_new_end() {
     let content = numbers(1 << 20);
     let file = TestFile::new(&content);
-    for size in [0, 10, 1 << 19, 4 << 20] {
+    for size in [0, 10, 1 << 19] {
         let source = Source { size, ..file.source(0) };
-        assert!(retr(&source, &IMAGE, &LIMITS).0 == content, "grown from or shrunk to {size}");
-        assert!(retr(&source, &ASCII, &LIMITS).0 == network_lines(&content));
+        assert!(retr(&source, &IMAGE, &LIMITS).0 == content, "grown from {size}");
+        assert!(retr(&source, &ASCII, &LIMITS).0 == network_lines(&content), "grown from {size}");
+    }
+}
+
+#[test]
+fn a_file_that_became_shorter_is_not_sent_completely() {
+    let content = numbers(1 << 20);
+    let file = TestFile::new(&content);
+    for parameters in [&IMAGE, &ASCII] {
+        for (start, size) in [(0, (1 << 20) + 1), (10, 4 << 20), (2 << 20, 4 << 20)] {
+            let source = Source { size, ..file.source(start) };
+            let ((mut data, client), (mut watch, _user)) = (connection(), Control::new());
+            let got = download(client);
+            let failure = send(&mut data, &source, parameters, &LIMITS, &mut watch).unwrap_err();
+            assert!(matches!(failure.error, TransferError::CutShort), "{failure:?}");
+            assert_eq!(failure.moved, (content.len() as u64).saturating_sub(start));
+            drop(data);
+            got.join().unwrap();
+        }
+    }
+}
+
+#[test]
+fn of_a_range_no_more_is_sent_than_it_holds() {
+    let content = numbers(3 << 20);
+    let file = TestFile::new(&content);
+    for (start, end) in [(0, 0), (0, 1), (7, 70_000), (70_000, 3 << 20), (5, 9 << 20), (4 << 20, 5 << 20)] {
+        let range = Range { start: start as u64, end: Some(end as u64) };
+        let expected = content.get(start..end.min(content.len())).unwrap_or_default();
+        let source = Source { range, ..file.source(0) };
+        let (got, moved) = retr(&source, &IMAGE, &LIMITS);
+        assert!(got == expected && moved == expected.len() as u64, "{range:?}");
+        assert!(retr(&source, &ASCII, &LIMITS).0 == network_lines(expected), "{range:?}");
+        let slow = TransferLimits { rate: Some(20 << 20), ..LIMITS };
+        assert!(retr(&source, &IMAGE, &slow).0 == expected, "{range:?}");
+    }
+}
+
+#[test]
+fn into_a_range_no_more_is_stored_than_it_holds() {
+    for size in [1000, 3 << 20] {
+        let range = Range { start: 100, end: Some(100 + size as u64) };
+        let (file, limits) = (TestFile::new(b""), TransferLimits { max_size: Some(9 << 20), ..LIMITS });
+        let target = Target { range, ..file.target(0) };
+        stor(&target, &numbers(size), &IMAGE, &limits).unwrap();
+        let failure = stor(&target, &numbers(size + 1), &IMAGE, &limits).unwrap_err();
+        assert!(matches!(failure.error, TransferError::TooLarge), "{failure:?}");
     }
 }
 
@@ -191,7 +237,7 @@ fn appending_works_where_splice_does_not() {
     let file = TestFile::new(b"before");
     let append = OpenOptions::new().append(true).open(&file.path).unwrap();
     let limits = TransferLimits { max_size: Some(6 + content.len() as u64), ..LIMITS };
-    stor(&Target { file: &append, offset: 6, quota: None }, &content, &IMAGE, &limits).unwrap();
+    stor(&Target { file: &append, range: Range::from(6), quota: None }, &content, &IMAGE, &limits).unwrap();
     assert!(file.content() == [b"before", &content[..]].concat());
 }
 
@@ -235,7 +281,12 @@ fn an_upload_leaves_the_free_space_it_must() {
 fn a_full_disk_is_not_the_connections_fault() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else { return };
     for size in [1, 1 << 20] {
-        let failure = stor(&Target { file: &full, offset: 0, quota: None }, &numbers(size), &IMAGE, &LIMITS);
+        let failure = stor(
+            &Target { file: &full, range: Range::from(0), quota: None },
+            &numbers(size),
+            &IMAGE,
+            &LIMITS,
+        );
         assert!(matches!(failure.unwrap_err().error, TransferError::NoSpace));
     }
 }
@@ -245,13 +296,14 @@ fn a_file_that_cannot_be_read_or_written_is_told_apart() {
     let file = TestFile::new(&numbers(1000));
     let write_only = OpenOptions::new().write(true).open(&file.path).unwrap();
     let ((mut data, _client), (mut watch, _user)) = (connection(), Control::new());
-    let source = Source { file: &write_only, offset: 0, size: 1000 };
+    let source = Source { file: &write_only, range: Range::from(0), size: 1000 };
     for parameters in [&IMAGE, &ASCII] {
         let failure = send(&mut data, &source, parameters, &LIMITS, &mut watch).unwrap_err();
         assert!(matches!(failure.error, TransferError::FileRead(_)), "{failure:?}");
     }
     let read_only = File::open(&file.path).unwrap();
-    let failure = stor(&Target { file: &read_only, offset: 0, quota: None }, b"x", &IMAGE, &LIMITS);
+    let failure =
+        stor(&Target { file: &read_only, range: Range::from(0), quota: None }, b"x", &IMAGE, &LIMITS);
     assert!(matches!(failure.unwrap_err().error, TransferError::FileWrite(_)));
 }
 
@@ -396,10 +448,10 @@ fn a_quota_counts_what_a_file_grows_by() {
     let quota = |most| Some(Quota { used: &used, most });
     // Ten bytes that are there already are written anew, and cost nothing.
     scratch.file.set_len(10).unwrap();
-    let target = Target { file: &scratch.file, offset: 0, quota: quota(300_090) };
+    let target = Target { file: &scratch.file, range: Range::from(0), quota: quota(300_090) };
     stor(&target, &content, &IMAGE, &LIMITS).unwrap();
     assert_eq!(quota(300_090).unwrap().left(), 0);
-    let target = Target { file: &scratch.file, offset: 300_000, quota: quota(300_190) };
+    let target = Target { file: &scratch.file, range: Range::from(300_000), quota: quota(300_190) };
     let failure = stor(&target, &content, &IMAGE, &LIMITS).unwrap_err();
     assert!(matches!(failure.error, TransferError::OverQuota), "{failure:?}");
     assert_eq!(scratch.file.metadata().unwrap().len() - 300_000, failure.moved);

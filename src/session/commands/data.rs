@@ -133,6 +133,9 @@ impl Session {
             Failure::Broken(TransferError::TimedOut) => {
                 refused(TransferAborted, "Data connection timed out.")
             }
+            Failure::Broken(TransferError::CutShort) => {
+                refused(LocalError, "The file became shorter while it was sent.")
+            }
             Failure::Broken(TransferError::FileRead(error)) => {
                 refusal(LocalError, "Error reading file", &error)
             }

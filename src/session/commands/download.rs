@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::dtp::{self, Source};
+use crate::dtp::{self, Range, Source};
 use crate::logging::Direction;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
@@ -24,7 +24,13 @@ impl Session {
         let limits = self.transfer_limits(rate);
         self.control.presence.begin_transfer(target.as_bytes());
         let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
-            dtp::send(connection, &Source { file: &file, offset, size }, &parameters, &limits, watch)
+            dtp::send(
+                connection,
+                &Source { file: &file, range: Range::from(offset), size },
+                &parameters,
+                &limits,
+                watch,
+            )
         });
         self.record(&outcome, Direction::Outgoing, "get", &target);
         self.conclude(outcome, None)

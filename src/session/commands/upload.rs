@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::account::AccountKind;
-use crate::dtp::{self, Quota, Tally, Target, TransferError, TransferFailure};
+use crate::dtp::{self, Quota, Range, Tally, Target, TransferError, TransferFailure};
 use crate::logging::Direction;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
@@ -124,7 +124,13 @@ impl Session {
                     .map_err(|error| TransferFailure { moved: 0, error: TransferError::FileWrite(error) })?;
                 tally.iter().for_each(|tally| tally.give_back(size));
             }
-            dtp::receive(connection, &Target { file: &file, offset, quota }, &parameters, &limits, watch)
+            dtp::receive(
+                connection,
+                &Target { file: &file, range: Range::from(offset), quota },
+                &parameters,
+                &limits,
+                watch,
+            )
         });
         let left = file.metadata().map_or(0, |metadata| metadata.len());
         let is_draft = draft.is_some();
