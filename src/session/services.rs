@@ -10,7 +10,7 @@ use super::handover::Handover;
 use crate::account::{Authenticator, Hosts};
 use crate::clients::{Admission, Quotas, Slot};
 use crate::config::Config;
-use crate::dtp::PortAllocator;
+use crate::dtp::{PortAllocator, Tally};
 use crate::logging::{Logins, TransferLog};
 use crate::sys::process::Broadcast;
 use crate::tls;
@@ -46,7 +46,7 @@ pub(crate) struct Services {
     pub hosts: RwLock<Arc<Hosts>>,
     pub ports: Arc<PortAllocator>,
     pub clients: Arc<Admission>,
-    pub quotas: Quotas,
+    pub quotas: Quotas<Tally>,
     pub log: TransferLog,
     pub logins: Arc<Logins>,
     pub shutdown: Broadcast,

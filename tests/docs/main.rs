@@ -7,6 +7,9 @@ mod client;
 #[path = "../wire/server.rs"]
 mod server;
 
+mod layers;
+mod source;
+
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -184,7 +184,7 @@ impl Session {
                 }
                 tally
             }
-            None => services.quotas.begin(&login.account.name, count()?),
+            None => services.quotas.begin(&login.account.name, Tally::new(count()?)),
         };
         login.tally = Some(Arc::clone(&tally));
         Ok(Some(tally))
