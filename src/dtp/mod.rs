@@ -18,7 +18,7 @@ pub(crate) use connection::DataConnection;
 pub(crate) use error::{OpenError, TransferError, TransferFailure, TransferLimits};
 pub(crate) use open::{ControlPair, DataPort};
 pub(crate) use ports::{PortAllocator, PortLease};
-pub(crate) use restart::{ascii_file_size, file_offset};
+pub(crate) use restart::{ascii_file_size, file_offset, offset_is_read};
 pub(crate) use tally::{Quota, Tally};
 pub(crate) use transfer::{Outgoing, Range, Source, Target, receive, send};
 pub(crate) use watch::{Progress, Verdict, Watch};

@@ -21,6 +21,11 @@ pub(crate) fn ascii_file_size(file: &File) -> io::Result<u64> {
     Ok(size)
 }
 
+/// Whether `file_offset` reads the file.
+pub(crate) fn offset_is_read(parameters: &TransferParameters) -> bool {
+    parameters.representation != RepresentationType::Image
+}
+
 /// The byte of `file`, of `size` bytes, that REST's `offset` means in these parameters. `None`: it is
 /// not a place in the file.
 pub(crate) fn file_offset(

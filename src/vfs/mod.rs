@@ -72,6 +72,8 @@ pub(crate) enum Create {
     Append,
     /// STOR after REST: what is there is written into.
     Update,
+    /// The same in TYPE A: what is there is read as well, to find the place.
+    UpdateText,
 }
 
 /// Why a file cannot be had.
@@ -148,11 +150,12 @@ impl Vfs {
     /// does not exist yet included, unless it has to be `New`.
     pub(crate) fn create(&self, path: &VirtualPath, how: Create, mode: u32) -> Result<OpenFile, FileError> {
         let flags = match how {
-            Create::Replace | Create::Update => OFlags::empty(),
-            Create::New => OFlags::EXCL,
-            Create::Append => OFlags::APPEND,
+            Create::Replace | Create::Update => OFlags::WRONLY,
+            Create::UpdateText => OFlags::RDWR,
+            Create::New => OFlags::WRONLY | OFlags::EXCL,
+            Create::Append => OFlags::WRONLY | OFlags::APPEND,
         };
-        self.open_plain(path, OFlags::WRONLY | OFlags::CREATE | flags, mode)
+        self.open_plain(path, OFlags::CREATE | flags, mode)
     }
 
     /// Creates a file of this name, or of the first name `name.N` that is free.

@@ -3,7 +3,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 
 use super::listing::Listed;
 use super::*;
@@ -55,6 +55,10 @@ fn files_are_written_and_read() {
     assert_eq!(file_errno(write(&vfs, "/f", Create::New, "")), Some(Errno::EXIST));
     write(&vfs, "/f", Create::Append, " you").unwrap();
     write(&vfs, "/f", Create::Update, "J").unwrap();
+    let mut first = [0];
+    let text = vfs.create(&path("/f"), Create::UpdateText, 0o600).unwrap();
+    text.file.read_exact_at(&mut first, 0).unwrap();
+    assert_eq!(&first, b"J");
     let mut open = vfs.open(&path("/f")).unwrap();
     let mut text = String::new();
     open.file.read_to_string(&mut text).unwrap();

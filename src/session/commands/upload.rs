@@ -69,11 +69,13 @@ impl Session {
         };
         self.check_space(&wanted, path)?;
         let tally = self.tally(path)?;
+        let offset_is_read = dtp::offset_is_read(&self.parameters.transfer);
         let login = self.logged_in()?;
         let rate = login.rates.upload;
         let quota = tally.as_deref().zip(login.account.options.quota);
         let quota = quota.map(|(used, most)| Quota { used, most });
         let mut draft = None;
+        let update = if offset_is_read { Create::UpdateText } else { Create::Update };
         let opened = match how {
             _ if atomic => {
                 let begun = login.begin_draft(&wanted, how, restart, existing.as_ref(), mode);
@@ -86,9 +88,8 @@ impl Session {
             Upload::Append => {
                 login.vfs.create(&wanted, Create::Append, mode).map(|file| (wanted.clone(), file))
             }
-            // A restart in TYPE A must read the file to find the place.
             Upload::Replace if restart > 0 => {
-                login.vfs.create(&wanted, Create::Update, mode).map(|file| (wanted.clone(), file))
+                login.vfs.create(&wanted, update, mode).map(|file| (wanted.clone(), file))
             }
             Upload::Replace if guarded => {
                 login.vfs.create(&wanted, Create::New, mode).map(|file| (wanted.clone(), file))
