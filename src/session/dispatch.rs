@@ -5,7 +5,6 @@ use std::mem;
 use super::Session;
 use super::state::Login;
 use super::stop::{Stop, explain, refused};
-use crate::account::AccountKind;
 use crate::proto::argument::Argument;
 use crate::proto::command::{self, Access, Command, CommandSpec, ParseError, SiteCommand};
 use crate::proto::reply::{Reply, ReplyCode};
@@ -146,22 +145,10 @@ impl Session {
         let Login::LoggedIn(login) = &self.login else {
             return Err(refused(ReplyCode::NotLoggedIn, "Please log in with USER and PASS."));
         };
-        let (files, options) = (&self.services.config.files, &login.account.options);
-        let anonymous = match login.account.kind {
-            AccountKind::Anonymous { .. } => self.services.config.login.anonymous.as_ref(),
-            AccountKind::Real => None,
-        };
-        let denied = match access {
-            Access::Anyone | Access::LoggedIn => false,
-            Access::Reader => {
-                files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only)
-            }
-            Access::Writer => files.read_only || options.read_only,
-            Access::Modifier => {
-                files.read_only || options.read_only || anonymous.is_some_and(|policy| !policy.overwrite)
-            }
-        };
-        if denied { Err(refused(ReplyCode::FileUnavailable, "Permission denied.")) } else { Ok(()) }
+        match login.rights.allows(access) {
+            true => Ok(()),
+            false => Err(refused(ReplyCode::FileUnavailable, "Permission denied.")),
+        }
     }
 
     /// Whether the command line leaves a verb turned on: FEAT and HELP ask too.

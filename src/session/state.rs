@@ -14,6 +14,7 @@ use crate::proto::facts::FactSet;
 use crate::proto::params::TransferParameters;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::ReplyCode;
+use crate::session::rights::Rights;
 use crate::session::stop::{Stop, refused};
 use crate::vfs::Vfs;
 
@@ -31,6 +32,7 @@ pub(crate) enum Login {
 /// An account at work.
 pub(crate) struct LoggedIn {
     pub account: Account,
+    pub rights: Rights,
     /// Shared with the listing that is being sent.
     pub vfs: Rc<Vfs>,
     pub cwd: VirtualPath,

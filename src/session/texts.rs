@@ -90,7 +90,8 @@ impl Session {
     /// 230 after `motd`; a confined session has the one of its own tree, as after chroot(2).
     pub(super) fn logged_in_reply(&self, code: ReplyCode, motd: Vec<u8>, text: String) -> Reply {
         let Login::LoggedIn(login) = &self.login else { return Reply::new(code, text) };
-        let own = login.account.confined.then(|| read_in(&login.vfs, &VirtualPath::root(), b"etc/ftpmotd"));
+        let own = (login.account.confined && login.rights.read)
+            .then(|| read_in(&login.vfs, &VirtualPath::root(), b"etc/ftpmotd"));
         let motd = own.flatten().unwrap_or(motd);
         Reply::after_lines(code, self.expanded(&motd), text)
     }
@@ -98,7 +99,10 @@ impl Session {
     /// 250, with the message of the directory that was entered in front (`--dirmessage`).
     pub(super) fn entered(&self, text: &str) -> Reply {
         let message = match (&self.services.config.greeting.dirmessage, &self.login) {
-            (Some(name), Login::LoggedIn(login)) => read_in(&login.vfs, &login.cwd, name.as_bytes()),
+            // Who may not read files could name any of them so.
+            (Some(name), Login::LoggedIn(login)) if login.rights.read => {
+                read_in(&login.vfs, &login.cwd, name.as_bytes())
+            }
             _ => None,
         };
         Reply::after_lines(ReplyCode::FileActionOkay, self.expanded(&message.unwrap_or_default()), text)

@@ -5,10 +5,10 @@ use std::io;
 use std::net::IpAddr;
 
 use super::errors::{FAILURE, StartupErrors, USAGE};
-use crate::account::{Account, AccountKind, Authenticator, Refusal, Trail};
+use crate::account::{Account, Authenticator, Refusal, Trail};
 use crate::cli::{self, Options};
 use crate::config::{Config, Start};
-use crate::session::Rates;
+use crate::session::{Rates, Rights};
 
 /// `-C`: the exit code says whether that user may log in; with `-d`, why is printed.
 pub(super) fn check_access(options: Options, who: &str, errors: StartupErrors) -> Result<(), u8> {
@@ -59,7 +59,7 @@ fn check(config: &Config, user: &str, peer: Option<IpAddr>) -> io::Result<Access
     let (allowed, verdict) = match answer {
         Ok(account) => {
             explanation.push("the password, and what PAM has against the account, are not asked".to_owned());
-            explanation.extend(rights(config, &account));
+            explanation.extend(describe(config, &account));
             (true, format!("{shown} may log in"))
         }
         Err(reason) => (false, format!("{shown} may not log in: {reason}")),
@@ -71,12 +71,8 @@ fn no_root(account: &Account, reason: &str) -> Refusal {
     Refusal::Unavailable { reason: format!("root {}: {reason}", account.root.display()) }
 }
 
-fn rights(config: &Config, account: &Account) -> Vec<String> {
+fn describe(config: &Config, account: &Account) -> Vec<String> {
     let (files, options) = (&config.files, &account.options);
-    let anonymous = match account.kind {
-        AccountKind::Anonymous { .. } => config.login.anonymous.as_ref(),
-        AccountKind::Real => None,
-    };
     let root = account.root.display();
     let mut lines = vec![
         match account.confined {
@@ -93,20 +89,7 @@ fn rights(config: &Config, account: &Account) -> Vec<String> {
         },
         format!("umask: {:03o}", options.umask.unwrap_or(files.umask)),
     ];
-    let denied = [
-        ("change anything", files.read_only || options.read_only),
-        (
-            "download",
-            files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only),
-        ),
-        ("overwrite, rename or delete", anonymous.is_some_and(|policy| !policy.overwrite)),
-        ("make directories", anonymous.is_some_and(|policy| !policy.mkdir)),
-        ("overwrite", files.no_overwrite),
-        ("delete", files.no_delete),
-        ("rename", files.no_rename),
-        ("change modes", files.no_chmod),
-    ];
-    let denied: Vec<&str> = denied.iter().filter(|(_, denied)| *denied).map(|(what, _)| *what).collect();
+    let denied = Rights::of(account, files, config.login.anonymous.as_ref()).denied_words();
     lines.push(match denied.is_empty() {
         true => "may not: (nothing is forbidden)".to_owned(),
         false => format!("may not: {}", denied.join("; ")),

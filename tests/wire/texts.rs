@@ -155,3 +155,13 @@ fn long_texts_and_long_values_have_an_end() {
     ferryd.etc.write("ftpwelcome", [b"\0\xff\x1b\r\r\n".repeat(10), b"%".to_vec()].concat());
     ferryd.greeting();
 }
+
+/// Whoever may store, but not read, could give any file the name of a message, or link one to it.
+#[test]
+fn a_login_that_may_not_read_is_shown_no_message() {
+    let ferryd = Configured::start(&[], &["--dirmessage", ".message", "-o"]);
+    ferryd.server.write(".message", "a secret");
+    let mut client = ferryd.server.log_in();
+    let text = client.send("CWD /").expect(250).text();
+    assert!(!text.contains("secret"), "{text}");
+}

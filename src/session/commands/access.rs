@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use crate::account::{Account, AccountKind, Refusal};
 use crate::clients::User;
-use crate::proto::facts::Letters;
 use crate::proto::host::HostName;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::secret::Password;
 use crate::session::Session;
+use crate::session::rights::Rights;
 use crate::session::state::{LoggedIn, Login, Rates};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
 use crate::sys::root::Root;
@@ -115,9 +115,10 @@ impl Session {
             Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text))
         })?;
         let config = &self.services.config;
+        let rights = Rights::of(&account, &config.files, config.login.anonymous.as_ref());
         let viewer = Viewer {
             uid: account.identity.as_ref().map_or_else(identity::effective_uid, |identity| identity.uid),
-            denied: self.denied_letters(&account),
+            denied: rights.denied_letters(),
             hide_ids: config.files.hide_ids,
         };
         let hidden = config.files.hide_files.iter().chain(&account.options.hide).map(String::as_str);
@@ -139,6 +140,7 @@ impl Session {
         let rates = Rates::of(&account, &config.limits);
         self.login = Login::LoggedIn(Box::new(LoggedIn {
             account,
+            rights,
             vfs,
             cwd,
             umask,
@@ -162,29 +164,6 @@ impl Session {
             log::debug!("{}: {walls:?}", self.host());
         }
         Ok(root)
-    }
-
-    /// What the command line keeps this login from, as the fact `perm` has it (RFC 3659 section 7.5.5).
-    fn denied_letters(&self, account: &Account) -> Letters {
-        let (files, options) = (&self.services.config.files, &account.options);
-        let anonymous = match account.kind {
-            AccountKind::Anonymous { .. } => self.services.config.login.anonymous.as_ref(),
-            AccountKind::Real => None,
-        };
-        let rules: [(bool, &[u8]); 7] = [
-            (files.read_only || options.read_only, b"acdfmpw"),
-            (
-                files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only),
-                b"r",
-            ),
-            (files.no_delete, b"dp"),
-            (files.no_rename, b"f"),
-            (files.no_overwrite, b"aw"),
-            (anonymous.is_some_and(|policy| !policy.overwrite), b"adfpw"),
-            (anonymous.is_some_and(|policy| !policy.mkdir), b"m"),
-        ];
-        let denied = rules.iter().filter(|(denied, _)| *denied);
-        denied.fold(Letters::default(), |letters, (_, more)| letters.with(more))
     }
 
     /// Logs the login, and says what 230 or 232 says of it.

@@ -1,6 +1,5 @@
 //! RNFR RNTO DELE MKD RMD PWD SIZE MDTM MFMT, SITE CHMOD and UTIME: RFC 959 section 4.1.3, RFC 3659.
 
-use crate::account::AccountKind;
 use crate::dtp;
 use crate::proto::calendar::CivilTime;
 use crate::proto::command::Access;
@@ -26,12 +25,12 @@ impl Session {
     }
 
     pub(in crate::session) fn rnto(&mut self, from: Option<VirtualPath>, path: &[u8]) -> Result<Reply, Stop> {
-        let replace = !self.services.config.files.no_overwrite;
         let from = from.ok_or_else(|| refused(ReplyCode::BadSequence, "RNFR must come first."))?;
         let login = self.logged_in()?;
         let to =
             login.cwd.join(path).map_err(|_| bad_path()).and_then(not_the_root).map_err(target_refusal)?;
         login.may_make(&to, path)?;
+        let replace = login.rights.overwrite;
         let replaced = self.released(&to)?;
         let renamed = self.logged_in()?.vfs.rename(&from, &to, replace);
         renamed.map_err(|error| target_refusal(io_refusal(path, &error)))?;
@@ -60,9 +59,8 @@ impl Session {
     }
 
     pub(in crate::session) fn mkd(&mut self, path: &[u8]) -> Result<Reply, Stop> {
-        let anonymous_may = self.services.config.login.anonymous.as_ref().is_none_or(|policy| policy.mkdir);
         let login = self.logged_in()?;
-        if matches!(login.account.kind, AccountKind::Anonymous { .. }) && !anonymous_may {
+        if !login.rights.mkdir {
             return Err(refused(ReplyCode::FileUnavailable, "Permission denied."));
         }
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
@@ -152,10 +150,10 @@ impl Session {
     }
 
     pub(in crate::session) fn chmod(&mut self, change: &ModeChange, path: &[u8]) -> Result<Reply, Stop> {
-        if self.services.config.files.no_chmod {
+        let login = self.logged_in()?;
+        if !login.rights.chmod {
             return Err(refused(ReplyCode::FileUnavailable, "Permission denied."));
         }
-        let login = self.logged_in()?;
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         let stat = login.vfs.stat(&target).map_err(|error| io_refusal(path, &error))?;
         let mode = change.apply(stat.mode, stat.is_dir(), login.umask);

@@ -5,7 +5,6 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use crate::account::AccountKind;
 use crate::dtp::{self, Quota, Range, Tally, Target, TransferError, TransferFailure};
 use crate::logging::Direction;
 use crate::proto::path::VirtualPath;
@@ -43,12 +42,11 @@ impl Session {
     fn upload(&mut self, path: &[u8], how: Upload) -> Result<Reply, Stop> {
         let restart = mem::take(&mut self.leftover.restart_at);
         let config = &self.services.config;
-        let guarded = config.login.anonymous.as_ref().is_some_and(|policy| !policy.overwrite);
-        let (no_overwrite, atomic) = (config.files.no_overwrite, config.files.atomic_uploads);
+        let atomic = config.files.atomic_uploads;
         let upload_mode = config.files.upload_mode;
         let login = self.logged_in()?;
-        // What an anonymous client left, the next one must not spoil; ftpd gives the upload a name of its own.
-        let guarded = guarded && matches!(login.account.kind, AccountKind::Anonymous { .. });
+        let rights = login.rights;
+        let (guarded, no_overwrite) = (rights.own_names, !rights.overwrite);
         let wanted = login.cwd.join(path).map_err(|_| target_refusal(bad_path()))?;
         login.may_make(&wanted, path)?;
         let mode = upload_mode.unwrap_or(0o666 & !login.umask);
