@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::{PATIENCE, who};
 use crate::clients::{Admission, Leave, Snapshot};
 use crate::sys::process::{self, PidFile};
+use crate::sys::sockets::{self, Pause};
 use crate::sys::unix;
 
 /// Questions that are answered at the same time.
@@ -28,6 +30,8 @@ pub(crate) struct OperatorSocket {
     /// Says whose socket it is: one without a lock is stale.
     _lock: PidFile,
     answering: Arc<AtomicUsize>,
+    /// While there is no descriptor for whoever asks.
+    pause: Pause,
 }
 
 impl OperatorSocket {
@@ -66,16 +70,38 @@ impl OperatorSocket {
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(OperatorSocket { listener, path: path.to_owned(), _lock: lock, answering: Arc::default() })
+        Ok(OperatorSocket {
+            listener,
+            path: path.to_owned(),
+            _lock: lock,
+            answering: Arc::default(),
+            pause: Pause::default(),
+        })
     }
 
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+    /// To be polled for input; none during a pause.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.pause().is_none().then(|| self.listener.as_fd())
+    }
+
+    /// What is left of a pause.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        self.pause.left()
     }
 
     /// Lets those in who ask, each on a thread of its own: the main thread waits for nobody.
-    pub(crate) fn accept(&self, clients: &Arc<Admission>) {
-        while let Ok((stream, _)) = self.listener.accept() {
+    pub(crate) fn accept(&mut self, clients: &Arc<Admission>) {
+        if self.pause().is_some() {
+            return;
+        }
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => return,
+                Err(err) if sockets::is_lost_client(&err) => continue,
+                // Whoever asks stays in the queue, and the loop does not spin on it.
+                Err(err) => return self.pause.begin("no descriptor for an operator", &err),
+            };
             let place = Place::take(&self.answering);
             let (Some(place), Ok(true)) = (place, may_ask(&stream)) else { continue };
             let clients = Arc::clone(clients);

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use crate::clients::Refused;
 use crate::sys::activation::PassedListener;
-use crate::sys::sockets;
+use crate::sys::sockets::{self, Pause};
 
 /// Clients that may wait for `accept`. With the 32 to 255 of other servers a
 /// burst of 1,000 leaves half of them hanging without a greeting. The system may
@@ -21,9 +21,6 @@ pub(crate) const BACKLOG: i32 = 4096;
 /// The name, in a unit of systemd's, of a socket whose clients begin with TLS.
 const IMPLICIT_TLS: &str = "ftps";
 
-/// Without a free descriptor there is nothing to do but wait for one.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// The listening sockets, and one descriptor in reserve.
 pub(crate) struct Listeners {
     sockets: Vec<TcpListener>,
@@ -31,8 +28,8 @@ pub(crate) struct Listeners {
     for_tls: Vec<bool>,
     /// Given up to accept, and refuse, a client when there is no other left.
     spare: Option<File>,
-    /// Nothing is accepted before this.
-    paused_until: Option<Instant>,
+    /// While there is no descriptor for a client.
+    pause: Pause,
 }
 
 /// What was at the door.
@@ -54,7 +51,7 @@ impl Listeners {
         let (mut sockets, tls) = (bind_some(addresses)?, bind_some(tls_addresses)?);
         let for_tls = [vec![false; sockets.len()], vec![true; tls.len()]].concat();
         sockets.extend(tls);
-        Ok(Listeners { sockets, for_tls, spare: File::open("/dev/null").ok(), paused_until: None })
+        Ok(Listeners { sockets, for_tls, spare: File::open("/dev/null").ok(), pause: Pause::default() })
     }
 
     /// Takes those that systemd or inetd has opened.
@@ -68,12 +65,12 @@ impl Listeners {
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         let sockets = passed.into_iter().map(|listener| listener.socket).collect();
-        Ok(Listeners { sockets, for_tls, spare: File::open("/dev/null").ok(), paused_until: None })
+        Ok(Listeners { sockets, for_tls, spare: File::open("/dev/null").ok(), pause: Pause::default() })
     }
 
     /// A server that takes no clients but those it was started with.
     pub(crate) fn none() -> Listeners {
-        Listeners { sockets: Vec::new(), for_tls: Vec::new(), spare: None, paused_until: None }
+        Listeners { sockets: Vec::new(), for_tls: Vec::new(), spare: None, pause: Pause::default() }
     }
 
     /// Whether the clients of socket `index` begin with TLS.
@@ -98,8 +95,7 @@ impl Listeners {
 
     /// What is left of a pause.
     pub(crate) fn pause(&self) -> Option<Duration> {
-        let left = self.paused_until?.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then_some(left)
+        self.pause.left()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -131,8 +127,7 @@ impl Listeners {
 
     /// The client stays in the queue, and the loop does not spin on it.
     fn wait(&mut self, err: &io::Error) -> Arrival {
-        log::warn!("accept: {err}");
-        self.paused_until = Some(Instant::now() + PAUSE);
+        self.pause.begin("accept", err);
         Arrival::Nobody
     }
 }

@@ -140,7 +140,7 @@ impl Server {
             let ready = self.wait()?;
             self.answer(self.signals.take());
             self.wake.drain();
-            if let Some(operator) = &self.operator {
+            if let Some(operator) = &mut self.operator {
                 operator.accept(&self.services.clients);
             }
             let returned: Vec<Client> = self.pool.returned().collect();
@@ -153,7 +153,7 @@ impl Server {
     /// Waits for a client, a signal, the end of a session or the end of a pause.
     /// Returns which sockets have clients.
     fn wait(&self) -> io::Result<Vec<usize>> {
-        let operator = self.operator.iter().map(OperatorSocket::fd);
+        let operator = self.operator.iter().filter_map(OperatorSocket::fd);
         let events = self.signals.fds().into_iter().chain([self.wake.fd()]).chain(operator);
         let others = events.clone().count();
         let mut fds: Vec<PollFd<'_>> = events
@@ -162,7 +162,8 @@ impl Server {
             .collect();
         let moments = self.deadline.into_iter().chain(self.watchdog);
         let left = moments.map(|moment| moment.saturating_duration_since(Instant::now()));
-        let timeout = left.chain(self.listeners.pause()).min();
+        let pauses = self.operator.iter().filter_map(OperatorSocket::pause).chain(self.listeners.pause());
+        let timeout = left.chain(pauses).min();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}

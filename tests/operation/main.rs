@@ -5,6 +5,8 @@
 
 mod activation;
 mod daemon;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod inetd;
 mod logs;
 mod manager;

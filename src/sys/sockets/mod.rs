@@ -15,6 +15,7 @@ mod address;
 mod connecting;
 mod moving;
 mod options;
+mod pause;
 mod wait;
 
 pub(crate) use address::{canonical, same_host, unspecified_like};
@@ -23,6 +24,7 @@ pub(crate) use moving::{
     SplicePipe, is_connection_error, is_unsupported, read_more, read_more_at, send_file, write,
 };
 pub(crate) use options::{cork, reset_on_close, set_keepalive, set_oobinline};
+pub(crate) use pause::Pause;
 pub(crate) use wait::{PollFd, PollFlags, deadline_in, poll_until, wait_for};
 
 /// A non-blocking listener. An address that is in TIME_WAIT does not hinder it,
