@@ -22,6 +22,7 @@
 //! tls/         certificates, and TLS connections of both kinds
 //! proto/       5 REPLY, and the rest of the pure protocol: bytes in, values out
 //! sys/         the only unsafe code, the only cfg(target_os)
+//! test_support.rs  what tests stand on: a directory, numbers from a seed
 //! ```
 //!
 //! `start` uses `cli`, `operator` and `server`; `server` uses `session`; `session` uses `clients`,
@@ -42,6 +43,8 @@ mod session;
 mod start;
 #[allow(unsafe_code, reason = "sys is where the operating system is made safe to call")]
 mod sys;
+#[cfg(test)]
+mod test_support;
 mod tls;
 mod vfs;
 

@@ -133,6 +133,7 @@ impl fmt::Display for Fault {
 pub(super) mod tests {
     use super::*;
     use crate::account::names::Subject;
+    use crate::test_support::Scratch;
 
     pub(in crate::account) fn file(contents: &[u8]) -> AdminFile {
         AdminFile { path: "test".into(), contents: Some(contents.to_vec()) }
@@ -151,12 +152,12 @@ pub(super) mod tests {
 
     #[test]
     fn a_file_that_is_missing_says_nothing_and_one_that_cannot_be_read_refuses() {
-        let dir = std::env::temp_dir().join(format!("ferryd-policy-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let scratch = Scratch::new();
+        let dir = scratch.path();
         let missing = AdminFile::read(&dir.join("missing")).unwrap();
         assert!(missing.lines().unwrap().is_empty());
         assert_eq!(missing.shells(), [b"/bin/sh".to_vec(), b"/bin/csh".to_vec()]);
-        assert!(AdminFile::read(&dir).is_err());
+        assert!(AdminFile::read(dir).is_err());
         assert!(AdminFile::read(&dir.join("missing/below")).is_ok());
         let fifo = dir.join("fifo");
         rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, Mode::RUSR).unwrap();
@@ -166,6 +167,5 @@ pub(super) mod tests {
         assert!(AdminFile::read(&looping).is_err());
         assert!(AdminFile::read(Path::new("/dev/zero")).is_err());
         assert!(AdminFile::read(Path::new("/dev/null")).unwrap().lines().unwrap().is_empty());
-        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -118,9 +118,10 @@ fn shown(email: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, process};
+    use std::fs;
 
     use super::*;
+    use crate::test_support::Scratch;
 
     fn policy(root: &Path) -> AnonymousPolicy {
         AnonymousPolicy {
@@ -145,9 +146,9 @@ mod tests {
 
     #[test]
     fn the_root_is_fixed_at_the_start_and_ftpusers_asked_at_each_login() {
-        let dir = env::temp_dir().join(format!("ferryd-anonymous-{}", process::id()));
+        let scratch = Scratch::new();
+        let dir = scratch.path();
         fs::create_dir_all(dir.join("pub/in")).unwrap();
-        let dir = dir.canonicalize().unwrap();
         std::os::unix::fs::symlink(dir.join("pub"), dir.join("link")).unwrap();
         let anonymous = Anonymous::new(&policy(&dir.join("link/./in"))).unwrap();
         let ftpusers = dir.join("ftpusers");
@@ -168,9 +169,8 @@ mod tests {
         assert!(Anonymous::new(&policy(&dir.join("missing"))).is_err());
         assert!(Anonymous::new(&policy(&ftpusers)).is_err());
         if is_root() {
-            assert!(Anonymous::new(&AnonymousPolicy { user: "root".into(), ..policy(&dir) }).is_err());
-            assert!(Anonymous::new(&AnonymousPolicy { user: "no-such".into(), ..policy(&dir) }).is_err());
+            assert!(Anonymous::new(&AnonymousPolicy { user: "root".into(), ..policy(dir) }).is_err());
+            assert!(Anonymous::new(&AnonymousPolicy { user: "no-such".into(), ..policy(dir) }).is_err());
         }
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

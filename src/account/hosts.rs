@@ -238,32 +238,20 @@ impl Addresses {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, process};
-
     use super::*;
+    use crate::test_support::Scratch;
 
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(test: &str, contents: &str) -> Scratch {
-            let dir = env::temp_dir().join(format!("ferryd-hosts-{test}-{}", process::id()));
-            fs::create_dir_all(&dir).unwrap();
-            fs::write(dir.join(FILE), contents).unwrap();
-            Scratch(dir)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn with_file(contents: &str) -> Scratch {
+        let scratch = Scratch::new();
+        scratch.write(FILE, contents);
+        scratch
     }
 
     #[test]
     fn a_host_has_what_its_line_says_and_else_what_the_server_has() {
         let lines = "# hosts\n192.0.2.1 - - /etc/w /etc/m\n2001:db8::1\n127.0.0.1\t-\t/var/log/one\n";
-        let scratch = Scratch::new("lines", lines);
-        let hosts = Hosts::read(&scratch.0, None).unwrap();
+        let scratch = with_file(lines);
+        let hosts = Hosts::read(scratch.path(), None).unwrap();
         let at = |address: &str| hosts.at(address.parse().unwrap());
         let first = at("192.0.2.1").unwrap();
         assert_eq!(at("::ffff:192.0.2.1").unwrap().name, "192.0.2.1");
@@ -299,21 +287,20 @@ mod tests {
             "deny joe 192.0.2.0/33",
             "deny joe *.2.1",
         ] {
-            let scratch = Scratch::new("bad", &format!("127.0.0.1\n\n{line}\n"));
-            let err = Hosts::read(&scratch.0, None).err().unwrap_or_else(|| panic!("{line}")).to_string();
+            let scratch = with_file(&format!("127.0.0.1\n\n{line}\n"));
+            let err = Hosts::read(scratch.path(), None).err().unwrap_or_else(|| panic!("{line}")).to_string();
             assert!(err.contains("ftphosts:3: "), "{line}: {err}");
         }
     }
 
     #[test]
     fn rules_say_who_may_log_in_from_where() {
-        let scratch = Scratch::new(
-            "rules",
+        let scratch = with_file(
             "127.0.0.1\nallow joe 10.0.0.0/8 192.0.2.*\ndeny joe 10.6.6.6\ndeny * 2001:db8:*\nallow @root ::1\n",
         );
         let may = |name: &str, groups: &[u32], peer: &str| {
             let subject = Subject { names: &[name.as_bytes()], groups };
-            check_address(&scratch.0, &subject, peer.parse().unwrap(), &mut Trail::default()).is_ok()
+            check_address(scratch.path(), &subject, peer.parse().unwrap(), &mut Trail::default()).is_ok()
         };
         assert!(
             may("joe", &[], "10.1.2.3") && may("joe", &[], "192.0.2.9") && may("joe", &[], "::ffff:10.1.2.3")
@@ -321,7 +308,7 @@ mod tests {
         assert!(!may("joe", &[], "10.6.6.6") && !may("joe", &[], "192.0.3.9") && !may("joe", &[], "::1"));
         assert!(may("ann", &[], "10.6.6.6") && !may("ann", &[], "2001:db8:1::"));
         assert!(may("ann", &[0], "::1") && !may("ann", &[0], "10.1.1.1"));
-        fs::write(scratch.0.join(FILE), "deny joe here\n").unwrap();
+        scratch.write(FILE, "deny joe here\n");
         assert!(!may("ann", &[], "::1"), "a file that cannot be understood keeps everybody out");
     }
 }

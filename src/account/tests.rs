@@ -1,12 +1,12 @@
 //! Logins from name and password to account, with helpers but without accounts
 //! of the system: those of the user file.
 
+use std::env;
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, process};
 
 use super::anonymous::absolute;
 use super::pam_service::pam_service;
@@ -18,27 +18,26 @@ use crate::config::{
 use crate::helpers::Helpers;
 use crate::proto::secret::Password;
 use crate::sys::identity::is_root;
+use crate::test_support::Scratch;
 
 const SHA512: &str =
     "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1";
 
-struct Scratch {
-    dir: PathBuf,
+/// A configuration directory and what the server was started with.
+struct Setup {
+    scratch: Scratch,
     config: Config,
 }
 
-impl Scratch {
-    fn new(test: &str) -> Scratch {
-        let dir = env::temp_dir().join(format!("ferryd-account-{test}-{}", process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let dir = dir.canonicalize().unwrap();
-        let config = config(&dir);
-        Scratch { dir, config }
+impl Setup {
+    fn new() -> Setup {
+        let scratch = Scratch::new();
+        let config = config(scratch.path());
+        Setup { scratch, config }
     }
 
     fn write(&self, name: &str, contents: &str) -> PathBuf {
-        let path = self.dir.join(name);
-        fs::write(&path, contents).unwrap();
+        let path = self.scratch.write(name, contents);
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         path
     }
@@ -46,12 +45,6 @@ impl Scratch {
     fn authenticator(&self) -> Authenticator {
         let helpers = (!self.config.login.anonymous_only).then(|| Helpers::of_tests(1));
         Authenticator::with(&self.config, helpers).unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -122,25 +115,25 @@ fn is_denied(result: &Result<Account, Refusal>) -> bool {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_account_of_the_user_file_logs_in_with_its_password_alone() {
-    let mut scratch = Scratch::new("file");
-    let home = scratch.dir.display().to_string();
-    scratch.config.login.user_file = Some(scratch.write("users", &format!("anne:{SHA512}:{home}/./in\n")));
-    let authenticator = scratch.authenticator();
+    let mut setup = Setup::new();
+    let home = setup.scratch.path().display().to_string();
+    setup.config.login.user_file = Some(setup.write("users", &format!("anne:{SHA512}:{home}/./in\n")));
+    let authenticator = setup.authenticator();
     let anne = log_in(&authenticator, "anne", "secret").unwrap();
     assert_eq!((anne.name.as_str(), anne.kind, anne.confined), ("anne", AccountKind::Real, true));
-    assert_eq!((anne.root, anne.start), (scratch.dir.clone(), b"/in".to_vec()));
+    assert_eq!((anne.root, anne.start), (setup.scratch.path().to_owned(), b"/in".to_vec()));
     assert_eq!(anne.identity.is_some(), is_root());
     for wrong in ["Secret", "", "secret\0", "secret\0junk", SHA512, &"x".repeat(4000)] {
         assert!(is_denied(&log_in(&authenticator, "anne", wrong)), "{wrong:?}");
     }
-    scratch.write("ftpusers", "anne\n");
+    setup.write("ftpusers", "anne\n");
     assert!(is_denied(&log_in(&authenticator, "anne", "secret")));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn root_strangers_and_strange_names_are_denied_alike() {
-    let authenticator_of = Scratch::new("strangers");
+    let authenticator_of = Setup::new();
     let authenticator = authenticator_of.authenticator();
     for user in ["root", "no-such-account", "joe\"", "joe\nroot", "", "-x", &"x".repeat(5000)] {
         assert!(is_denied(&log_in(&authenticator, user, "secret")), "{user:?}");
@@ -150,15 +143,15 @@ fn root_strangers_and_strange_names_are_denied_alike() {
 #[cfg(target_os = "linux")]
 #[test]
 fn files_that_cannot_be_understood_refuse_everybody() {
-    let mut scratch = Scratch::new("faults");
-    let users = scratch.write("users", &format!("anne:{SHA512}:/\n"));
-    scratch.config.login.user_file = Some(users.clone());
-    let authenticator = scratch.authenticator();
+    let mut setup = Setup::new();
+    let users = setup.write("users", &format!("anne:{SHA512}:/\n"));
+    setup.config.login.user_file = Some(users.clone());
+    let authenticator = setup.authenticator();
     let is_unavailable =
         |user| matches!(log_in(&authenticator, user, "secret"), Err(Refusal::Unavailable { .. }));
-    scratch.write("ftpusers", "joe\0\n");
+    setup.write("ftpusers", "joe\0\n");
     assert!(is_unavailable("anne") && is_unavailable("ftp"));
-    scratch.write("ftpusers", "");
+    setup.write("ftpusers", "");
     assert!(!is_unavailable("anne") && !is_unavailable("ftp"));
     fs::set_permissions(&users, Permissions::from_mode(0o644)).unwrap();
     assert!(is_unavailable("anne") && !is_unavailable("ftp"));
@@ -166,9 +159,9 @@ fn files_that_cannot_be_understood_refuse_everybody() {
 
 #[test]
 fn only_anonymous_needs_no_helper() {
-    let mut scratch = Scratch::new("only");
-    scratch.config.login.anonymous_only = true;
-    let authenticator = scratch.authenticator();
+    let mut setup = Setup::new();
+    setup.config.login.anonymous_only = true;
+    let authenticator = setup.authenticator();
     assert!(authenticator.is_anonymous(b"FTP") && !authenticator.is_anonymous(b"anne"));
     assert!(log_in(&authenticator, "anonymous", "").is_ok());
     assert!(is_denied(&log_in(&authenticator, "anne", "secret")));
@@ -177,9 +170,9 @@ fn only_anonymous_needs_no_helper() {
 #[cfg(target_os = "linux")]
 #[test]
 fn without_an_anonymous_login_ftp_is_a_name_like_others() {
-    let mut scratch = Scratch::new("none");
-    scratch.config.login.anonymous = None;
-    let authenticator = scratch.authenticator();
+    let mut setup = Setup::new();
+    setup.config.login.anonymous = None;
+    let authenticator = setup.authenticator();
     assert!(!authenticator.is_anonymous(b"ftp"));
     assert!(is_denied(&log_in(&authenticator, "anonymous", "joe@example.org")));
 }

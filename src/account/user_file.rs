@@ -124,40 +124,28 @@ impl Authenticator {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
-    use std::{env, process};
 
     use super::*;
+    use crate::test_support::Scratch;
 
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(test: &str, contents: &str, mode: u32) -> Scratch {
-            let path = env::temp_dir().join(format!("ferryd-users-{test}-{}", process::id()));
-            fs::write(&path, contents).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            Scratch(path)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
-        }
+    /// A user file, and the directory that it is in.
+    fn user_file(contents: &str, mode: u32) -> (Scratch, PathBuf) {
+        let scratch = Scratch::new();
+        let path = scratch.write("users", contents);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        (scratch, path)
     }
 
     #[test]
     fn an_entry_has_three_fields_or_four() {
-        let file = Scratch::new(
-            "fields",
-            "# users\nanne:$6$x:/srv/anne\n\nbert:$6$y:/srv/./bert:www-data\nbert:z:/\n",
-            0o600,
-        );
-        let anne = find(&file.0, "anne").unwrap().unwrap();
+        let (_scratch, file) =
+            user_file("# users\nanne:$6$x:/srv/anne\n\nbert:$6$y:/srv/./bert:www-data\nbert:z:/\n", 0o600);
+        let anne = find(&file, "anne").unwrap().unwrap();
         assert_eq!((anne.hash, anne.account), (b"$6$x".to_vec(), None));
-        let bert = find(&file.0, "bert").unwrap().unwrap();
+        let bert = find(&file, "bert").unwrap().unwrap();
         assert_eq!(bert.account.as_deref(), Some("www-data"));
         assert_eq!(bert.jail, Jail { root: "/srv".into(), start: b"/bert".to_vec() });
-        assert_eq!(find(&file.0, "carl").unwrap(), None);
+        assert_eq!(find(&file, "carl").unwrap(), None);
     }
 
     #[test]
@@ -172,8 +160,8 @@ mod tests {
             "anne:x:/a:b:c",
             "anne:x:/a:b c",
         ] {
-            let file = Scratch::new("bad", &format!("good:x:/a\n{line}\n"), 0o600);
-            assert_eq!(find(&file.0, "good").unwrap_err().line, 2, "{line}");
+            let (_scratch, file) = user_file(&format!("good:x:/a\n{line}\n"), 0o600);
+            assert_eq!(find(&file, "good").unwrap_err().line, 2, "{line}");
         }
     }
 
@@ -182,8 +170,8 @@ mod tests {
         for (mode, accepted) in
             [(0o600, true), (0o640, true), (0o400, true), (0o644, false), (0o660, false), (0o602, false)]
         {
-            let file = Scratch::new("mode", "anne:x:/a\n", mode);
-            assert_eq!(find(&file.0, "anne").is_ok(), accepted, "{mode:o}");
+            let (_scratch, file) = user_file("anne:x:/a\n", mode);
+            assert_eq!(find(&file, "anne").is_ok(), accepted, "{mode:o}");
         }
         assert!(find(Path::new("/no/such/file"), "anne").is_err());
     }

@@ -76,16 +76,11 @@ fn scan(file: &File, mut more: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use crate::test_support::Scratch;
 
     /// A file without a name.
     fn file_of(content: &[u8]) -> File {
-        let path = std::env::temp_dir().join(format!("ferryd-restart-{}", std::process::id()));
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        file.write_all(content).unwrap();
-        file
+        File::open(Scratch::new().write("file", content)).unwrap()
     }
 
     #[test]

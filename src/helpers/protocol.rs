@@ -175,6 +175,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Random;
 
     fn requests() -> Vec<Request> {
         let secret = |text: &[u8]| Request::secret(text).unwrap();
@@ -214,16 +215,12 @@ mod tests {
 
     #[test]
     fn arbitrary_bytes_are_no_surprise() {
-        let mut state = 959u32;
+        let mut random = Random::new(959);
         for _ in 0..20_000 {
-            let mut next = || {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 24) as u8
-            };
-            let length = next() % 40;
-            let mut bytes: Vec<u8> = (0..length).map(|_| next() % 8).collect();
+            let length = random.below(40);
+            let mut bytes = random.bytes(length, &[0, 1, 2, 3, 4, 5, 6, 7]);
             if let Some(kind) = bytes.first_mut() {
-                *kind = b"?pPaAsSh-x"[usize::from(next()) % 10];
+                *kind = random.pick(b"?pPaAsSh-x");
             }
             let _ = (Request::decode(&bytes), Answer::decode(&bytes));
         }

@@ -80,6 +80,7 @@ impl Write for Syslog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Scratch;
     use std::fs;
 
     fn receive(daemon: &UnixDatagram) -> Vec<u8> {
@@ -90,7 +91,8 @@ mod tests {
 
     #[test]
     fn syslogd_may_be_started_late_and_again() {
-        let path = std::env::temp_dir().join(format!("ferryd-syslog-{}", std::process::id()));
+        let scratch = Scratch::new();
+        let path = scratch.join("log");
         let mut syslog = Syslog::at(vec![path.to_str().unwrap().to_owned()]);
         syslog.write_all(b"lost").unwrap();
         for record in [b"first", b"again"] {
@@ -103,14 +105,14 @@ mod tests {
 
     #[test]
     fn a_log_that_is_full_holds_nobody_up() {
-        let path = std::env::temp_dir().join(format!("ferryd-full-log-{}", std::process::id()));
+        let scratch = Scratch::new();
+        let path = scratch.join("log");
         let daemon = UnixDatagram::bind(&path).unwrap();
         let mut syslog = Syslog::at(vec![path.to_str().unwrap().to_owned()]);
         for _ in 0..10_000 {
             syslog.write_all(&[b'x'; 1000]).unwrap(); // Would wait for ever, did it wait.
         }
         drop(daemon);
-        fs::remove_file(&path).unwrap();
     }
 
     #[test]

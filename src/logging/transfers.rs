@@ -280,6 +280,7 @@ fn open_to_append(path: &Path, create: bool) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Scratch;
     use std::fs;
 
     fn transfer() -> Transfer<'static> {
@@ -303,12 +304,6 @@ mod tests {
 
     fn logging(path: &Path) -> Logging {
         Logging { xferlog: Some(path.to_owned()), ..Logging::default() }
-    }
-
-    fn new_path(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("ferryd-{name}-{}", std::process::id()));
-        let _ = fs::remove_file(&path);
-        path
     }
 
     #[test]
@@ -357,7 +352,8 @@ mod tests {
 
     #[test]
     fn a_rotated_log_is_written_anew_once_it_is_reopened() {
-        let (path, rotated) = (new_path("xferlog"), new_path("xferlog.1"));
+        let scratch = Scratch::new();
+        let (path, rotated) = (scratch.join("xferlog"), scratch.join("xferlog.1"));
         let log = TransferLog::open_files(&logging(&path), None).unwrap();
         log.record(&transfer());
         fs::rename(&path, &rotated).unwrap();
@@ -366,13 +362,12 @@ mod tests {
         log.record(&transfer());
         assert_eq!(fs::read_to_string(&rotated).unwrap().lines().count(), 2);
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
-        fs::remove_file(&path).unwrap();
-        fs::remove_file(&rotated).unwrap();
     }
 
     #[test]
     fn the_statistics_file_is_not_made() {
-        let path = new_path("statfile");
+        let scratch = Scratch::new();
+        let path = scratch.join("statfile");
         let log = TransferLog::open_files(&Logging::default(), Some(&path)).unwrap();
         log.record(&transfer());
         assert!(!path.exists());

@@ -183,37 +183,28 @@ fn kick(clients: &Admission, id: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn dir(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("ferryd-operator-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        path
-    }
+    use crate::test_support::Scratch;
 
     #[test]
     fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
-        let dir = dir("stale");
+        let dir = Scratch::new();
         let path = dir.join("control");
-        DirBuilder::new().mode(0o755).create(&dir).unwrap();
         drop(UnixListener::bind(&path).unwrap()); // Nobody removes it.
         let first = OperatorSocket::open(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         let err = OperatorSocket::open(&path).err().expect("it is taken").to_string();
         assert!(err.contains("already running as process"), "{err}");
         drop(first);
-        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing is left behind");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
         fs::write(&path, "a file").unwrap();
         assert!(OperatorSocket::open(&path).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "a file");
-        fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]
     fn a_directory_that_others_may_write_to_is_no_place_for_it() {
-        let dir = dir("open");
-        DirBuilder::new().mode(0o700).create(&dir).unwrap();
-        fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
+        let dir = Scratch::new();
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
         assert!(OperatorSocket::open(&dir.join("control")).is_err());
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -52,7 +52,7 @@ impl Argument<'_> {
         let address: IpAddr = match family {
             4 => <[u8; 4]>::try_from(host).map_err(|_| error)?.into(),
             6 => <[u8; 16]>::try_from(host).map_err(|_| error)?.into(),
-            _ => return Err(SyntaxError::AddressFamily),
+            _ => return Err(SyntaxError::Protocol),
         };
         Ok(SocketAddr::new(address, u16::from_be_bytes([high, low])))
     }
@@ -81,6 +81,7 @@ fn octets(text: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Random;
 
     #[test]
     fn port_takes_six_octets() {
@@ -129,22 +130,15 @@ mod tests {
                 "{bad}"
             );
         }
-        assert_eq!(Argument(b"9,1,1,2,1,1").long_host_port(), Err(SyntaxError::AddressFamily));
+        assert_eq!(Argument(b"9,1,1,2,1,1").long_host_port(), Err(SyntaxError::Protocol));
     }
 
     #[test]
     fn any_bytes_are_an_address_or_an_error() {
-        let mut seed = 88_172_645_463_325_252_u64;
-        let mut next = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed >> 16
-        };
+        let mut random = Random::new(1);
         for _ in 0..50_000 {
-            let length = next() % 24;
-            let text: Vec<u8> =
-                (0..length).map(|_| b"0123456789,|:.ALal \0\xFF"[next() as usize % 21]).collect();
+            let length = random.below(24);
+            let text = random.bytes(length, b"0123456789,|:.ALal \0\xFF");
             let argument = Argument(&text);
             let _ = (argument.host_port(), argument.extended_host_port(), argument.long_host_port());
             let _ = argument.extended_passive();

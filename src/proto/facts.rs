@@ -247,6 +247,7 @@ fn write_hex(out: &mut Vec<u8>, number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Random;
 
     fn facts() -> Facts<'static> {
         Facts {
@@ -333,14 +334,9 @@ mod tests {
 
     #[test]
     fn any_bytes_choose_facts_or_none() {
-        let mut seed = 7_u32;
+        let mut random = Random::new(7);
         for _ in 0..20_000 {
-            let bytes: Vec<u8> = (0..10)
-                .map(|_| {
-                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    b"- -al1\xFF;\0="[(seed >> 16) as usize % 10]
-                })
-                .collect();
+            let bytes = random.bytes(10, b"- -al1\xFF;\0=");
             let _ = FactSet::parse(&bytes);
         }
     }

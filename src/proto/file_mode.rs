@@ -1,6 +1,6 @@
 //! A change of a file's permission bits: the mode of SITE CHMOD, octal or in the clauses of chmod(1).
 
-use super::argument::{Argument, SyntaxError, octal};
+use super::argument::octal;
 
 /// A change of a file's permission bits: SITE CHMOD's argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,19 +21,6 @@ pub(crate) struct Clause {
     execute_if_any: bool,
     /// `u`, `g` or `o`: what these may now.
     copy_from: Option<u8>,
-}
-
-impl Argument<'_> {
-    /// SITE CHMOD's `mode path-name`.
-    pub(crate) fn mode_and_path(self) -> Result<(ModeChange, Vec<u8>), SyntaxError> {
-        let (mode, path) = self.split_once();
-        if mode.is_empty() {
-            return Err(SyntaxError::Missing);
-        }
-        let mode = ModeChange::parse(mode)
-            .ok_or(SyntaxError::Malformed("The mode is octal, up to 7777, or as chmod(1) takes it."))?;
-        Ok((mode, path.required()?))
-    }
 }
 
 impl ModeChange {
@@ -132,6 +119,7 @@ impl Clause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Random;
 
     #[test]
     fn modes_are_octal_or_chmods() {
@@ -155,17 +143,10 @@ mod tests {
 
     #[test]
     fn any_bytes_are_a_mode_or_none() {
-        let mut seed = 88_172_645_463_325_252_u64;
-        let mut next = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed >> 16
-        };
+        let mut random = Random::new(1);
         for _ in 0..50_000 {
-            let length = next() % 24;
-            let text: Vec<u8> =
-                (0..length).map(|_| b"01234567,+-=ugoarwxXst \0\xFF"[next() as usize % 25]).collect();
+            let length = random.below(24);
+            let text = random.bytes(length, b"01234567,+-=ugoarwxXst \0\xFF");
             let _ = ModeChange::parse(&text).map(|change| change.apply(0o644, true, 0o022));
         }
     }

@@ -119,6 +119,7 @@ fn is_letter_of_ls(letter: &u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Random;
 
     #[test]
     fn options_are_bundles_in_front_of_the_path() {
@@ -161,14 +162,9 @@ mod tests {
 
     #[test]
     fn any_bytes_are_an_argument() {
-        let mut seed = 7_u32;
+        let mut random = Random::new(7);
         for _ in 0..20_000 {
-            let bytes: Vec<u8> = (0..10)
-                .map(|_| {
-                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    b"- -al1\xFF;\0="[(seed >> 16) as usize % 10]
-                })
-                .collect();
+            let bytes = random.bytes(10, b"- -al1\xFF;\0=");
             let (_, path) = LsOptions::parse(&bytes, true);
             assert!(path.is_empty() || bytes.ends_with(path));
         }

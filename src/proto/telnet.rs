@@ -250,6 +250,7 @@ impl LineReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Random;
 
     fn lines(stream: &[u8], chunk: usize) -> (Vec<Line>, LineReader) {
         let mut reader = LineReader::default();
@@ -345,18 +346,14 @@ mod tests {
 
     #[test]
     fn any_octets_are_taken_within_bounds() {
-        let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+        // Half of them from the octets that mean something.
+        let special = [IAC, b'\r', b'\n', 0, WILL, DO, SB, SE];
+        let mut random = Random::new(1);
         let mut reader = LineReader::default();
         for _ in 0..200_000 {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            // Half of them from the octets that mean something.
-            let special = [IAC, b'\r', b'\n', 0, WILL, DO, SB, SE];
-            let byte =
-                if seed & 1 == 0 { (seed >> 8) as u8 } else { special[(seed >> 8) as usize % special.len()] };
+            let byte = if random.below(2) == 0 { random.below(256) as u8 } else { random.pick(&special) };
             reader.push(&[byte]);
-            if reader.ends_with_bare_lf() && seed & 2 == 0 {
+            if reader.ends_with_bare_lf() && random.below(2) == 0 {
                 reader.end_at_bare_lf();
             }
             reader.next_line();

@@ -9,18 +9,19 @@ use std::os::fd::BorrowedFd;
 use super::control::ControlConnection;
 use crate::clients::Leave;
 use crate::dtp::{Progress, Verdict, Watch};
-use crate::proto::command::{self, Offered, Urgent};
+use crate::proto::command::verb_of;
 use crate::proto::reply::{Reply, ReplyCode};
 
 /// What a transfer asks for whether to go on.
 pub(crate) struct ControlWatch<'a> {
     control: &'a mut ControlConnection,
-    offered: &'a Offered,
+    /// `--deny-commands` leaves STAT turned on.
+    answers_stat: bool,
 }
 
 impl<'a> ControlWatch<'a> {
-    pub(crate) fn new(control: &'a mut ControlConnection, offered: &'a Offered) -> ControlWatch<'a> {
-        ControlWatch { control, offered }
+    pub(crate) fn new(control: &'a mut ControlConnection, answers_stat: bool) -> ControlWatch<'a> {
+        ControlWatch { control, answers_stat }
     }
 
     pub(crate) fn send(&mut self, reply: &Reply) -> io::Result<()> {
@@ -29,15 +30,13 @@ impl<'a> ControlWatch<'a> {
 
     /// What the lines that have come say.
     pub(crate) fn look(&mut self, progress: &Progress) -> Verdict {
-        let is_asked = |line: &[u8], what: Urgent| {
-            command::urgent(line).is_some_and(|(spec, urgent)| urgent == what && self.offered.includes(spec))
-        };
-        for _ in self.control.reader().take_matching(|line| is_asked(line, Urgent::Status)) {
+        let asked = |line: &[u8]| self.answers_stat && is_status(line);
+        for _ in self.control.reader().take_matching(asked) {
             if let Err(error) = self.control.send(&status(progress)) {
                 return Verdict::Hangup(error);
             }
         }
-        if !self.control.reader().take_matching(|line| is_asked(line, Urgent::Abort)).is_empty() {
+        if !self.control.reader().take_matching(is_abort).is_empty() {
             return Verdict::Abort;
         }
         match self.control.presence.must_leave() {
@@ -72,8 +71,16 @@ impl Watch for ControlWatch<'_> {
     }
 }
 
+fn is_status(line: &[u8]) -> bool {
+    line.trim_ascii().eq_ignore_ascii_case(b"STAT")
+}
+
+fn is_abort(line: &[u8]) -> bool {
+    verb_of(line).eq_ignore_ascii_case(b"ABOR")
+}
+
 fn is_quit(line: &[u8]) -> bool {
-    command::urgent(line).is_some_and(|(_, urgent)| urgent == Urgent::Quit)
+    verb_of(line).eq_ignore_ascii_case(b"QUIT")
 }
 
 /// How far the transfer is, how fast, and how long it will take.

@@ -245,6 +245,7 @@ mod tests {
     use rustix::thread::gettid;
 
     use super::*;
+    use crate::test_support::Scratch;
 
     /// Numbers that no account has.
     const ANNE: u32 = 3_000_000_001;
@@ -290,8 +291,8 @@ mod tests {
         if !is_root() {
             return cannot_become(ANNE);
         }
-        let dir = Scratch::new("apart");
-        let (annes, berts) = (dir.file("anne", ANNE), dir.file("bert", BERT));
+        let scratch = Scratch::new();
+        let (annes, berts) = (file_of(ANNE, &scratch, "anne"), file_of(BERT, &scratch, "bert"));
         let session = |uid, own: &Path, other: &Path| {
             let (own, other) = (own.to_owned(), other.to_owned());
             let (ready, is_ready) = mpsc::channel();
@@ -368,28 +369,11 @@ mod tests {
         900 + (uid % 10) as u16
     }
 
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str) -> Scratch {
-            let dir = std::env::temp_dir().join(format!("ferryd-identity-{name}-{}", std::process::id()));
-            fs::create_dir_all(&dir).unwrap();
-            fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-            Scratch(dir)
-        }
-
-        fn file(&self, name: &str, owner: u32) -> PathBuf {
-            let path = self.0.join(name);
-            fs::write(&path, name).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            chown(&path, Some(owner), Some(owner)).unwrap();
-            path
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    /// A file that only `owner` may read.
+    fn file_of(owner: u32, scratch: &Scratch, name: &str) -> PathBuf {
+        let path = scratch.write(name, name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        chown(&path, Some(owner), Some(owner)).unwrap();
+        path
     }
 }

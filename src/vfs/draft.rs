@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::proto::facts::Letters;
     use crate::sys::root::Root;
-    use crate::sys::root::tests::Scratch;
+    use crate::test_support::Scratch;
     use crate::vfs::Viewer;
 
     #[test]
@@ -142,9 +142,9 @@ mod tests {
         let scratch = Scratch::new();
         let uid = rustix::process::geteuid().as_raw();
         let viewer = Viewer { uid, denied: Letters::default(), hide_ids: false };
-        let vfs = Vfs::new(Root::open(&scratch.0).unwrap(), viewer);
+        let vfs = Vfs::new(Root::open(scratch.path()).unwrap(), viewer);
         let path = VirtualPath::root().join(b"f").unwrap();
-        let names = || fs::read_dir(&scratch.0).unwrap().count();
+        let names = || fs::read_dir(scratch.path()).unwrap().count();
         let before = names();
         for named in [true, false] {
             let draft = |text: &str| {
@@ -155,7 +155,7 @@ mod tests {
                 open.file.write_all(text.as_bytes()).unwrap();
                 (draft, open.file)
             };
-            let content = || fs::read_to_string(scratch.0.join("f")).unwrap();
+            let content = || fs::read_to_string(scratch.join("f")).unwrap();
             drop(draft("dropped"));
             assert_eq!(names(), before);
             let (mut first, file) = draft("first");
@@ -168,7 +168,7 @@ mod tests {
             vfs.publish(&mut second, &file, &path, true).unwrap();
             drop((first, second));
             assert_eq!((content().as_str(), names()), ("second", before + 1));
-            fs::remove_file(scratch.0.join("f")).unwrap();
+            fs::remove_file(scratch.join("f")).unwrap();
         }
     }
 }

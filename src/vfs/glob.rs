@@ -274,6 +274,7 @@ fn push_char(out: &mut Vec<u8>, code: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Random;
 
     fn matches(pattern: &str, name: &str) -> bool {
         Pattern::new(pattern.as_bytes()).matches(name.as_bytes())
@@ -346,14 +347,9 @@ mod tests {
 
     #[test]
     fn any_bytes_make_a_pattern() {
-        let mut seed = 1_u32;
+        let mut random = Random::new(1);
         for _ in 0..20_000 {
-            let bytes: Vec<u8> = (0..12)
-                .map(|_| {
-                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    b"*?[]!^-\\a.\xFF\xC3"[(seed >> 16) as usize % 12]
-                })
-                .collect();
+            let bytes = random.bytes(12, b"*?[]!^-\\a.\xFF\xC3");
             let (pattern, name) = bytes.split_at(7);
             Pattern::new(pattern).matches(name);
         }

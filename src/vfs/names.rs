@@ -201,6 +201,7 @@ mod tests {
     use std::ffi::CString;
 
     use super::*;
+    use crate::test_support::Random;
 
     /// What comes of a directory that is read as often as it has to be.
     fn listed(names: &mut Names, directory: &[CString]) -> Vec<Vec<CString>> {
@@ -217,7 +218,8 @@ mod tests {
 
     /// In no order, but the same each time.
     fn directory(count: u64) -> Vec<CString> {
-        let name = |number: u64| format!("{:x}-{number}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40);
+        let mut random = Random::new(1);
+        let mut name = |number: u64| format!("{:x}-{number}", random.next() >> 40);
         (0..count).map(|number| CString::new(name(number)).unwrap()).collect()
     }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use super::listing::Listed;
 use super::*;
 use crate::proto::facts::FactSet;
-use crate::sys::root::tests::Scratch;
+use crate::test_support::Scratch;
 
 fn vfs(scratch: &Scratch) -> Vfs {
     with(scratch, true, false)
@@ -17,7 +17,7 @@ fn vfs(scratch: &Scratch) -> Vfs {
 fn with(scratch: &Scratch, writable: bool, hide_ids: bool) -> Vfs {
     let uid = rustix::process::geteuid().as_raw();
     Vfs::new(
-        Root::open(&scratch.0).unwrap(),
+        Root::open(scratch.path()).unwrap(),
         Viewer {
             uid,
             denied: if writable { Letters::default() } else { Letters::default().with(b"acdfmpw") },
@@ -134,7 +134,7 @@ fn removing_minds_what_it_is() {
     vfs.remove_file(&path("/link")).unwrap(); // The link, not what it leads to.
     vfs.remove_file(&path("/d/f")).unwrap();
     vfs.remove_dir(&path("/d")).unwrap();
-    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn a_name_wins_over_its_reading_as_a_pattern() {
 fn wildcards_have_limits() {
     let scratch = Scratch::new();
     for number in 0..60 {
-        fs::create_dir(scratch.join(&format!("d{number}"))).unwrap();
+        fs::create_dir(scratch.join(format!("d{number}"))).unwrap();
     }
     let vfs = vfs(&scratch);
     let listing = |argument: &str, files| {
@@ -418,7 +418,7 @@ fn names_survive_every_listing() {
         all.extend([b"new\nline".to_vec(), b"\xFF\xFE".to_vec(), vec![1; 255], vec![0xFF; 255]]);
     }
     for name in &all {
-        fs::write(scratch.0.join(OsStr::from_bytes(name)), "").unwrap();
+        fs::write(scratch.join(OsStr::from_bytes(name)), "").unwrap();
     }
     for kind in [ListKind::List, ListKind::Names, ListKind::Facts(FactSet::ALL)] {
         let request = ListRequest { kind, argument: b"", limits: ListLimits::default() };
@@ -445,7 +445,7 @@ fn names_survive_every_listing() {
 #[test]
 fn deep_trees_are_listed_on_a_small_stack() {
     let scratch = Scratch::new();
-    let mut dir = rustix::fs::open(&scratch.0, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    let mut dir = rustix::fs::open(scratch.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
     for _ in 0..10_000 {
         rustix::fs::mkdirat(&dir, c"d", Mode::RWXU).unwrap();
         dir = rustix::fs::openat(&dir, c"d", OFlags::DIRECTORY, Mode::empty()).unwrap();
@@ -460,7 +460,7 @@ fn deep_trees_are_listed_on_a_small_stack() {
         std::thread::Builder::new().stack_size(256 * 1024).spawn_scoped(scope, work).unwrap();
     });
     // remove_dir_all of std goes down by itself, and so far only by a descriptor each.
-    let root = rustix::fs::open(&scratch.0, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    let root = rustix::fs::open(scratch.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
     loop {
         // Two levels are cut off at a time: the tree below goes up to the top.
         let below = rustix::fs::renameat(&root, c"d/d", &root, c"up");
@@ -566,7 +566,7 @@ fn rights_in_a_file_of_someone_else_are_asked_of_the_system() {
     fs::write(scratch.join("f"), "").unwrap();
     // Told that it is somebody else, it asks, and hears of the rights that this thread has.
     let viewer = Viewer { uid: 3_999_999_999, denied: Letters::default(), hide_ids: false };
-    let vfs = Vfs::new(Root::open(&scratch.0).unwrap(), viewer);
+    let vfs = Vfs::new(Root::open(scratch.path()).unwrap(), viewer);
     for (mode, want) in [(0o666, "perm=adfrw; x"), (0o644, "perm=dfr; x"), (0o600, "perm=df; x")] {
         vfs.chmod(&path("/f"), mode).unwrap();
         assert_eq!(fact(&vfs, "/f", "perm"), want);

@@ -8,12 +8,12 @@ use crate::dtp::watch::{Progress, Verdict, Watch};
 use crate::proto::codec::Outbound;
 use crate::proto::params::{FormatControl, RepresentationType, Structure, TransferMode, TransferParameters};
 use crate::sys::sockets;
+use crate::test_support::Scratch;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -27,20 +27,19 @@ const fn in_type(representation: RepresentationType) -> TransferParameters {
     TransferParameters { representation, structure: Structure::File, mode: TransferMode::Stream }
 }
 
-/// A file of its own, removed in the end.
+/// A file in a directory of its own.
 struct TestFile {
+    _scratch: Scratch,
     path: PathBuf,
     file: File,
 }
 
 impl TestFile {
     fn new(content: &[u8]) -> TestFile {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("ferryd-dtp-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, content).unwrap();
+        let scratch = Scratch::new();
+        let path = scratch.write("file", content);
         let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        TestFile { path, file }
+        TestFile { _scratch: scratch, path, file }
     }
 
     fn source(&self, offset: u64) -> Source<'_> {
@@ -53,12 +52,6 @@ impl TestFile {
 
     fn content(&self) -> Vec<u8> {
         fs::read(&self.path).unwrap()
-    }
-}
-
-impl Drop for TestFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
     }
 }
 

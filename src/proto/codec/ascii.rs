@@ -163,22 +163,17 @@ impl ConvertedOffset {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::test_support::Random;
 
     /// Bytes of a fixed seed, half of them CR, LF or NUL.
     pub(in crate::proto::codec) fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        };
+        let mut random = Random::new(seed);
         (0..len)
-            .map(|_| match next() {
-                0..64 => b'\r',
-                64..112 => b'\n',
-                112..128 => 0,
-                _ => next(),
+            .map(|_| match random.below(16) {
+                0..4 => b'\r',
+                4..7 => b'\n',
+                7 => 0,
+                _ => random.below(256) as u8,
             })
             .collect()
     }

@@ -65,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::sys::files::tests::open;
-    use crate::sys::root::tests::Scratch;
+    use crate::test_support::Scratch;
 
     #[test]
     fn large_directories_are_read_whole() {

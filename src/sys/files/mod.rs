@@ -198,9 +198,9 @@ impl From<&rustix::fs::Stat> for Stat {
 mod tests {
     use rustix::fs::{CWD, Mode, OFlags};
 
-    use crate::sys::root::tests::Scratch;
+    use crate::test_support::Scratch;
 
     pub(super) fn open(scratch: &Scratch) -> std::os::fd::OwnedFd {
-        rustix::fs::openat(CWD, &scratch.0, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap()
+        rustix::fs::openat(CWD, scratch.path(), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap()
     }
 }

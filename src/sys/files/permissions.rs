@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::sys::files::is_of_procfs;
     use crate::sys::files::tests::open;
-    use crate::sys::root::tests::Scratch;
+    use crate::test_support::Scratch;
 
     #[test]
     fn the_mode_of_a_link_is_nobodys() {

@@ -93,14 +93,12 @@ fn is_still_at(file: &File, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn pid_file_path(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("ferryd-{name}-{}.pid", process::id()))
-    }
+    use crate::test_support::Scratch;
 
     #[test]
     fn a_second_server_is_refused_and_told_who_is_first() {
-        let path = pid_file_path("second");
+        let scratch = Scratch::new();
+        let path = scratch.join("pid");
         let first = PidFile::create(&path).unwrap();
         let err = PidFile::create(&path).err().expect("the file is locked");
         assert_eq!(err.kind(), io::ErrorKind::AlreadyExists);
@@ -111,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_stale_pid_file_is_taken_over() {
-        let path = pid_file_path("stale");
-        fs::write(&path, "99999999 and more than the new one is long\n").unwrap();
+        let scratch = Scratch::new();
+        let path = scratch.write("pid", "99999999 and more than the new one is long\n");
         let file = PidFile::create(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", process::id()));
         drop(file);
@@ -120,7 +118,8 @@ mod tests {
 
     #[test]
     fn nobody_else_may_open_a_pid_file_and_hold_its_lock() {
-        let path = pid_file_path("mode");
+        let scratch = Scratch::new();
+        let path = scratch.join("pid");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
         let file = PidFile::create(&path).unwrap();
         assert_eq!(mode(), 0o600);
@@ -133,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_pid_file_of_another_account_is_refused() {
-        let path = pid_file_path("foreign");
+        let scratch = Scratch::new();
+        let path = scratch.join("pid");
         fs::write(&path, "1\n").unwrap();
         // Only root can make one for the test.
         if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
@@ -141,23 +141,22 @@ mod tests {
             assert!(err.to_string().contains("uid 12345"), "{err}");
             assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
         }
-        fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn a_fifo_in_the_place_of_a_pid_file_holds_nobody_up() {
-        let path = pid_file_path("fifo");
+        let scratch = Scratch::new();
+        let path = scratch.join("pid");
         assert!(process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         assert!(PidFile::create(&path).is_err());
-        fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn a_pid_file_is_not_written_through_a_link() {
-        let (path, target) = (pid_file_path("link"), pid_file_path("target"));
+        let scratch = Scratch::new();
+        let (path, target) = (scratch.join("pid"), scratch.join("target"));
         std::os::unix::fs::symlink(&target, &path).unwrap();
         assert!(PidFile::create(&path).is_err());
         assert!(!target.exists());
-        fs::remove_file(&path).unwrap();
     }
 }

@@ -161,4 +161,4 @@ fn is_of_a_process(fd: BorrowedFd<'_>) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

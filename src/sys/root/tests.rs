@@ -1,34 +1,9 @@
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, thread};
 
 use super::*;
-
-/// A directory of a test's own, gone when the test is.
-pub(crate) struct Scratch(pub(crate) PathBuf);
-
-impl Scratch {
-    pub(crate) fn new() -> Scratch {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ferryd-files-{}-{number}", std::process::id());
-        let path = fs::canonicalize(std::env::temp_dir()).unwrap().join(name);
-        _ = fs::remove_dir_all(&path);
-        fs::DirBuilder::new().mode(0o755).create(&path).unwrap();
-        Scratch(path)
-    }
-
-    pub(crate) fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::test_support::Scratch;
 
 /// Both ways to resolve a path, where the system has both.
 fn both(root: &Path) -> Vec<Root> {

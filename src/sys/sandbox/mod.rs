@@ -81,6 +81,7 @@ mod tests {
     use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
     use super::*;
+    use crate::test_support::Scratch;
 
     fn confined<T: Send + 'static>(
         root: Option<File>,
@@ -170,14 +171,15 @@ mod tests {
 
     #[test]
     fn a_confined_session_reaches_what_is_beneath_its_root_alone() {
-        let dir = std::env::temp_dir().join(format!("ferryd-landlock-{}", std::process::id()));
+        let scratch = Scratch::new();
+        let dir = scratch.path();
         fs::create_dir_all(dir.join("a")).unwrap();
         fs::create_dir_all(dir.join("b")).unwrap();
         fs::write(dir.join("a/file"), "x").unwrap();
         std::os::unix::fs::symlink("/a", dir.join("link")).unwrap();
-        let root = rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let root = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let opened_before = File::open("/etc/passwd").unwrap();
-        let path = dir.clone();
+        let path = dir.to_owned();
         let (walls, outside) = confined(Some(File::from(root.unwrap())), move |root| {
             let open = |name: &str, flags: OFlags| {
                 let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
@@ -205,7 +207,6 @@ mod tests {
             assert_eq!(root_user.as_deref(), Some(b"root".as_slice()));
             File::open("/etc/hostname").or_else(|_| File::open("/proc/version"))
         });
-        fs::remove_dir_all(&dir).unwrap();
         if walls.landlock == Wall::Up {
             assert_eq!(outside.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         }

@@ -1,33 +1,22 @@
 //! The walker against the kernel: the same paths in the same trees, at random.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::*;
+use crate::test_support::{Random, open_up};
 
-struct Random(u64);
+fn path(random: &mut Random) -> String {
+    let names = ["a", "b", "c", "f", "l", "m", "n", "..", "..", ".", "", "none"];
+    let count = 1 + random.below(5);
+    let path: Vec<_> = (0..count).map(|_| random.pick(&names)).collect();
+    path.join("/")
+}
 
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % end
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-
-    fn path(&mut self) -> String {
-        let names = ["a", "b", "c", "f", "l", "m", "n", "..", "..", ".", "", "none"];
-        let count = 1 + self.below(5);
-        let path: Vec<_> = (0..count).map(|_| self.pick(&names)).collect();
-        path.join("/")
-    }
-
-    fn target(&mut self) -> String {
-        let slash = self.pick(&["", "", "/", "//"]);
-        let target = slash.to_owned() + &self.path() + self.pick(&["", "", "", "/", "/.", "//", "/.."]);
-        if target.is_empty() { ".".to_owned() } else { target }
-    }
+fn target(random: &mut Random) -> String {
+    let slash = random.pick(&["", "", "/", "//"]);
+    let target = slash.to_owned() + &path(random) + random.pick(&["", "", "", "/", "/.", "//", "/.."]);
+    if target.is_empty() { ".".to_owned() } else { target }
 }
 
 /// Directories a, b and c, files f, links l, m and n, three levels deep.
@@ -43,22 +32,13 @@ fn grow(random: &mut Random, dir: &Path, depth: u32) {
     }
     for name in ["l", "m", "n"] {
         if random.below(3) != 0 {
-            symlink(random.target(), dir.join(name)).unwrap();
+            symlink(target(random), dir.join(name)).unwrap();
         }
     }
     if depth > 0 && random.below(8) == 0 {
         // Without read, without search, without both: they matter unless root runs this.
-        let mode = [0o300, 0o600, 0o000][random.below(3)];
+        let mode = random.pick(&[0o300, 0o600, 0o000]);
         fs::set_permissions(dir, fs::Permissions::from_mode(mode)).unwrap();
-    }
-}
-
-fn open_up(dir: &Path) {
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
-    for entry in fs::read_dir(dir).unwrap().flatten() {
-        if entry.file_type().unwrap().is_dir() {
-            open_up(&entry.path());
-        }
     }
 }
 
@@ -103,7 +83,7 @@ fn the_walker_finds_what_the_kernel_finds() {
     ];
     let (mut found, mut refused) = (0, 0);
     for seed in 0..25 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let scratch = Scratch::new();
         fs::create_dir(scratch.join("root")).unwrap();
         // Permissions come last, so that the list of what is there is whole.
@@ -120,7 +100,7 @@ fn the_walker_finds_what_the_kernel_finds() {
             fs::set_permissions(path, fs::Permissions::from_mode(*mode)).unwrap();
         }
         for _ in 0..150 {
-            let path = random.path();
+            let path = path(&mut random);
             for flags in ways {
                 let want = outcome(&kernel, &path, flags, &mut known);
                 let got = outcome(&walker, &path, flags, &mut known);
@@ -128,7 +108,6 @@ fn the_walker_finds_what_the_kernel_finds() {
                 *(if want.is_ok() { &mut found } else { &mut refused }) += 1;
             }
         }
-        open_up(&scratch.join("root"));
     }
     assert!(found > 1000 && refused > 1000, "{found} found, {refused} refused");
 }
