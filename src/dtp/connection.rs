@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::error::{OpenError, TransferError};
-use super::watch::{self, Progress, Watch};
+use super::watch::{self, Progress, Watch, Woken};
 use crate::sys::sockets::{self, PollFlags};
 use crate::tls::{Pulled, TlsConnection};
 
@@ -51,8 +51,9 @@ impl DataConnection {
                 Some(events) => events,
                 None => continue,
             };
-            if !watch::wait(Some((self.stream.as_fd(), events)), watch, &progress, deadline)? {
-                return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into()));
+            match watch::wait(Some((self.stream.as_fd(), events)), watch, &progress, deadline)? {
+                Woken::Ready | Woken::Gone => (),
+                Woken::TimedOut => return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into())),
             }
         }
         match tls.is_resumed() {

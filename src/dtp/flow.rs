@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::DataConnection;
 use super::error::{TransferError, TransferLimits};
-use super::watch::{Progress, Watch, wait};
+use super::watch::{LATE, Progress, Watch, Woken, wait};
 use crate::sys::sockets::{self, PollFlags};
 use crate::tls::TlsConnection;
 
@@ -36,6 +36,8 @@ pub(super) struct Flow<'a> {
     unwatched: u64,
     /// Since when nothing has moved, once that has been noticed.
     stalled: Option<Instant>,
+    /// Since when the client is known to be gone, while what it sent still comes.
+    gone: Option<Instant>,
 }
 
 impl<'a> Flow<'a> {
@@ -54,6 +56,7 @@ impl<'a> Flow<'a> {
             pace: limits.rate.map(Pace::new),
             unwatched: 0,
             stalled: None,
+            gone: None,
         }
     }
 
@@ -93,8 +96,7 @@ impl<'a> Flow<'a> {
         let pause = self.pace.as_mut().and_then(|pace| pace.spend(bytes as u64));
         if pause.is_some() || self.unwatched >= LOOK_EVERY {
             self.unwatched = 0;
-            let until = pause.unwrap_or(self.progress.started);
-            wait(None, self.watch, &self.progress, Some(until))?;
+            self.look(pause.unwrap_or(self.progress.started))?;
         }
         Ok(())
     }
@@ -102,11 +104,32 @@ impl<'a> Flow<'a> {
     /// Waits for the data connection. TimedOut when nothing moved for too long.
     pub(super) fn wait_for(&mut self, events: PollFlags) -> Result<(), TransferError> {
         self.unwatched = 0;
-        let deadline = self.stalled.get_or_insert_with(Instant::now).checked_add(self.timeout);
-        match wait(Some((self.stream.as_fd(), events)), self.watch, &self.progress, deadline)? {
-            true => Ok(()),
-            false => Err(TransferError::TimedOut),
+        let stalled = *self.stalled.get_or_insert_with(Instant::now);
+        loop {
+            let patience = stalled.checked_add(self.timeout);
+            let late = self.gone.map(|gone| gone.max(stalled) + LATE);
+            let deadline = patience.into_iter().chain(late).min();
+            match wait(Some((self.stream.as_fd(), events)), self.watch, &self.progress, deadline)? {
+                Woken::Ready => return Ok(()),
+                Woken::TimedOut => return Err(TransferError::TimedOut),
+                Woken::Gone => self.note_gone(),
+            }
         }
+    }
+
+    /// Looks at the control connection, until `moment` if that is still to come.
+    fn look(&mut self, moment: Instant) -> Result<(), TransferError> {
+        while wait(None, self.watch, &self.progress, Some(moment))? == Woken::Gone {
+            self.note_gone();
+        }
+        Ok(())
+    }
+
+    fn note_gone(&mut self) {
+        self.gone.get_or_insert_with(|| {
+            log::debug!("the control connection has ended; the data connection is read to its end");
+            Instant::now()
+        });
     }
 
     /// Reads what there is into the spare room of `chunk`; zero is the end. Under

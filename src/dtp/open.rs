@@ -5,6 +5,7 @@
 //! a connection is taken from.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::connection::DataConnection;
 use super::error::OpenError;
 use super::ports::PortLease;
-use super::watch::{self, Progress, Watch};
+use super::watch::{self, LATE, Progress, Watch, Woken};
 use crate::config::DataPolicy;
 use crate::sys::sockets::{self, Connecting, PollFlags};
 
@@ -58,6 +59,7 @@ impl DataPort {
             watch,
             progress: Progress::new(None),
             deadline: sockets::deadline_in(policy.timeout),
+            hurried: false,
         };
         match self {
             DataPort::Unset => Err(OpenError::NotSet),
@@ -74,6 +76,8 @@ struct Opening<'a> {
     watch: &'a mut dyn Watch,
     progress: Progress,
     deadline: Option<Instant>,
+    /// The client is gone, and the deadline is `LATE` after that.
+    hurried: bool,
 }
 
 impl Opening<'_> {
@@ -177,9 +181,19 @@ impl Opening<'_> {
     }
 
     fn wait(&mut self, fd: BorrowedFd<'_>, events: PollFlags) -> Result<(), OpenError> {
-        match watch::wait(Some((fd, events)), self.watch, &self.progress, self.deadline)? {
-            true => Ok(()),
-            false => Err(OpenError::TimedOut),
+        loop {
+            match watch::wait(Some((fd, events)), self.watch, &self.progress, self.deadline)? {
+                Woken::Ready => return Ok(()),
+                Woken::TimedOut => return Err(OpenError::TimedOut),
+                Woken::Gone => self.hurry(),
+            }
+        }
+    }
+
+    /// The client is gone. It made its data connection before that, or will not any more.
+    fn hurry(&mut self) {
+        if !mem::replace(&mut self.hurried, true) {
+            self.deadline = self.deadline.into_iter().chain(sockets::deadline_in(LATE)).min();
         }
     }
 
@@ -188,7 +202,9 @@ impl Opening<'_> {
         if self.deadline.is_some() && self.deadline < until {
             return Err(OpenError::TimedOut);
         }
-        watch::wait(None, self.watch, &self.progress, until)?;
+        while watch::wait(None, self.watch, &self.progress, until)? == Woken::Gone {
+            self.hurry();
+        }
         Ok(())
     }
 }

@@ -7,10 +7,12 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The control connection as a session would see it: `A` is ABOR, `Q` hangs up.
+/// The control connection as a session would see it: `A` is ABOR, the end hangs up.
 pub(super) struct Control {
     ours: UnixStream,
     pub(super) seen: Vec<u8>,
@@ -42,6 +44,29 @@ impl Watch for Control {
         match byte[0] {
             b'A' => Verdict::Abort,
             _ => Verdict::Continue,
+        }
+    }
+}
+
+/// The control connection of an upload whose client has gone; it may be told to leave.
+#[derive(Default)]
+pub(super) struct Departed {
+    /// How often it was asked.
+    pub(super) looks: Arc<AtomicU32>,
+    /// How often it is asked before the operator wants it to go.
+    pub(super) patience: Option<u32>,
+}
+
+impl Watch for Departed {
+    fn control(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn ready(&mut self, _: &Progress) -> Verdict {
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        match self.patience {
+            Some(most) if looks >= most => Verdict::Hangup(io::ErrorKind::ConnectionAborted.into()),
+            _ => Verdict::Gone,
         }
     }
 }
@@ -125,6 +150,19 @@ fn abor_and_a_hang_up_end_the_wait() {
     drop(user);
     let outcome = passive().0.open(&localhost(), &policy(MINUTE), &mut watch);
     assert!(matches!(outcome, Err(OpenError::ControlLost(_))));
+}
+
+#[test]
+fn a_client_that_is_gone_has_connected_before_or_is_not_waited_for_long() {
+    let (port, address) = passive();
+    let client = TcpStream::connect(address).unwrap();
+    let data = port.open(&localhost(), &policy(MINUTE), &mut Departed::default()).unwrap();
+    assert_eq!(data.peer().unwrap(), client.local_addr().unwrap());
+
+    let begun = Instant::now();
+    let outcome = passive().0.open(&localhost(), &policy(MINUTE), &mut Departed::default());
+    assert!(matches!(outcome, Err(OpenError::TimedOut)), "{outcome:?}");
+    assert!(begun.elapsed() < MINUTE / 2);
 }
 
 #[test]

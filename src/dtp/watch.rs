@@ -4,7 +4,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::sys::sockets::{self, PollFd, PollFlags};
 
@@ -15,6 +15,8 @@ pub(crate) trait Watch {
 
     /// It has input, or has ended: takes what there is without blocking, and may
     /// answer STAT with `progress`. Input that is left is offered again at once.
+    /// While there is nothing to poll, this is asked every second: the operator may
+    /// want the session to go.
     fn ready(&mut self, progress: &Progress) -> Verdict;
 
     /// Bytes of the file have moved; called for each piece, so it must be quick.
@@ -27,6 +29,9 @@ pub(crate) enum Verdict {
     Continue,
     /// ABOR.
     Abort,
+    /// The control connection has ended, and what comes over the data connection counts all the
+    /// same: the upload goes on to the end of that.
+    Gone,
     /// There is nobody to transfer for any more.
     Hangup(io::Error),
 }
@@ -46,6 +51,23 @@ impl Progress {
     }
 }
 
+/// When a client is gone: how long the network may be silent before it counts as having brought
+/// all that the client sent. A segment that was lost four times in a row comes in less.
+pub(super) const LATE: Duration = Duration::from_secs(5);
+/// How often a watch is asked that has nothing to be polled.
+const UNPOLLED: Duration = Duration::from_secs(1);
+
+/// What a wait came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// The data connection has one of its events.
+    Ready,
+    /// The deadline has passed.
+    TimedOut,
+    /// The client is gone, see `Verdict::Gone`; said again and again, as long as the wait goes on.
+    Gone,
+}
+
 /// What ends a wait early.
 #[derive(Debug)]
 pub(super) enum Interruption {
@@ -54,29 +76,35 @@ pub(super) enum Interruption {
     PollFailed(io::Error),
 }
 
-/// Waits until `data` has one of its events (`true`) or the deadline passes
-/// (`false`), while the watch takes what the control connection brings.
+/// Waits until `data` has one of its events or the deadline passes, while the
+/// watch takes what the control connection brings.
 pub(super) fn wait(
     data: Option<(BorrowedFd<'_>, PollFlags)>,
     watch: &mut dyn Watch,
     progress: &Progress,
     deadline: Option<Instant>,
-) -> Result<bool, Interruption> {
+) -> Result<Woken, Interruption> {
     loop {
-        let ready = poll_both(data, watch.control(), deadline).map_err(Interruption::PollFailed)?;
-        if ready.control {
+        let control = watch.control();
+        let is_polled = control.is_some();
+        let next_look = if is_polled { None } else { sockets::deadline_in(UNPOLLED) };
+        let until = deadline.into_iter().chain(next_look).min();
+        let ready = poll_both(data, control, until).map_err(Interruption::PollFailed)?;
+        let mut gone = false;
+        if ready.control || !is_polled {
             match watch.ready(progress) {
                 Verdict::Continue => (),
+                Verdict::Gone => gone = true,
                 Verdict::Abort => return Err(Interruption::Aborted),
                 Verdict::Hangup(err) => return Err(Interruption::ControlLost(err)),
             }
         }
-        if ready.data {
-            return Ok(true);
-        }
         // A client that keeps talking does not put the deadline off.
-        if !ready.control || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return Ok(false);
+        match deadline {
+            _ if ready.data => return Ok(Woken::Ready),
+            Some(deadline) if deadline <= Instant::now() => return Ok(Woken::TimedOut),
+            _ if gone => return Ok(Woken::Gone),
+            _ => (),
         }
     }
 }

@@ -257,7 +257,8 @@ impl ControlConnection {
         if answers.is_empty() { Ok(()) } else { self.send_bytes(&answers) }
     }
 
-    fn end_input(&mut self) {
+    /// Nothing more will come.
+    pub(crate) fn end_input(&mut self) {
         self.ended = true;
         if self.reader.ends_with_bare_lf() {
             self.reader.end_at_bare_lf();

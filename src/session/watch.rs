@@ -1,7 +1,8 @@
 //! The control connection while a transfer runs: ABOR and STAT are answered at once,
 //! everything else waits for its turn.
 //!
-//! RFC 959 sections 4.1.3 (ABOR, STAT) and 5.4.
+//! A client that goes without QUIT has given a download up. Of an upload, what it sent before
+//! is on its way still and counts. RFC 959 sections 4.1.3 (ABOR, STAT) and 5.4.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,21 +12,34 @@ use crate::clients::Leave;
 use crate::dtp::{Progress, Verdict, Watch};
 use crate::proto::command::verb_of;
 use crate::proto::reply::{Reply, ReplyCode};
+use crate::tls::Flow;
 
 /// What a transfer asks for whether to go on.
 pub(crate) struct ControlWatch<'a> {
     control: &'a mut ControlConnection,
     /// `--deny-commands` leaves STAT turned on.
     answers_stat: bool,
+    flow: Flow,
 }
 
 impl<'a> ControlWatch<'a> {
-    pub(crate) fn new(control: &'a mut ControlConnection, answers_stat: bool) -> ControlWatch<'a> {
-        ControlWatch { control, answers_stat }
+    pub(crate) fn new(
+        control: &'a mut ControlConnection,
+        answers_stat: bool,
+        flow: Flow,
+    ) -> ControlWatch<'a> {
+        ControlWatch { control, answers_stat, flow }
     }
 
-    pub(crate) fn send(&mut self, reply: &Reply) -> io::Result<()> {
-        self.control.send(reply)
+    /// Sends the preliminary reply, if there is still a client to read it or none is needed.
+    pub(crate) fn announce(&mut self, reply: &Reply) -> io::Result<()> {
+        match self.control.send(reply) {
+            Err(error) => match self.lost(error) {
+                Verdict::Hangup(error) => Err(error),
+                _ => Ok(()),
+            },
+            Ok(()) => Ok(()),
+        }
     }
 
     /// What the lines that have come say.
@@ -33,7 +47,7 @@ impl<'a> ControlWatch<'a> {
         let asked = |line: &[u8]| self.answers_stat && is_status(line);
         for _ in self.control.reader().take_matching(asked) {
             if let Err(error) = self.control.send(&status(progress)) {
-                return Verdict::Hangup(error);
+                return self.lost(error);
             }
         }
         if !self.control.reader().take_matching(is_abort).is_empty() {
@@ -48,9 +62,22 @@ impl<'a> ControlWatch<'a> {
         // A client that says QUIT and closes its half wants the transfer to end well;
         // one that just closes is gone (RFC 959 section 4.1.1, QUIT).
         if self.control.is_ended() && !self.control.reader().any_line(is_quit) {
-            return Verdict::Hangup(io::ErrorKind::UnexpectedEof.into());
+            return self.gone(io::ErrorKind::UnexpectedEof.into());
         }
         Verdict::Continue
+    }
+
+    /// The connection broke: for whoever has said QUIT, that is an end like another.
+    fn lost(&mut self, error: io::Error) -> Verdict {
+        self.control.end_input();
+        if self.control.reader().any_line(is_quit) { Verdict::Continue } else { self.gone(error) }
+    }
+
+    fn gone(&self, error: io::Error) -> Verdict {
+        match self.flow {
+            Flow::FromClient => Verdict::Gone,
+            Flow::ToClient => Verdict::Hangup(error),
+        }
     }
 }
 
@@ -60,10 +87,12 @@ impl Watch for ControlWatch<'_> {
     }
 
     fn ready(&mut self, progress: &Progress) -> Verdict {
-        match self.control.take_input() {
-            Ok(()) => self.look(progress),
-            Err(error) => Verdict::Hangup(error),
+        if self.control.wants_input()
+            && let Err(error) = self.control.take_input()
+        {
+            return self.lost(error);
         }
+        self.look(progress)
     }
 
     fn moved(&mut self, progress: &Progress) {

@@ -90,6 +90,21 @@ fn the_operator_ends_one_session_and_no_other() {
 }
 
 #[test]
+fn the_operator_ends_an_upload_whose_client_is_gone() {
+    let server = Server::start(&[]);
+    let mut client = server.log_in();
+    let mut data = client.data();
+    client.send("STOR pub/new").expect(150);
+    drop(client);
+    let line = line_with(&server, "STOR");
+    assert!(ask(&server, &["kick", line.split_whitespace().next().unwrap()]).status.success());
+    // Whatever comes would keep the session otherwise.
+    let cut_off = || data.write_all(&[b'x'; 100]).err();
+    wait_until("it is cut off", cut_off);
+    wait_until("it is gone", || (who(&server).lines().count() == 1).then_some(()));
+}
+
+#[test]
 fn a_protected_session_hears_why_it_must_go_too() {
     let Some(python) = find("python3") else { return };
     let server = Server::start(&["--tls=allow", "--tls-self-signed"]);

@@ -50,10 +50,11 @@ fn an_upload_that_is_cut_off_leaves_everything_as_it_was() {
         assert_eq!(server.names(""), ["old"], "{command}");
         assert_eq!(server.read("old"), b"old content", "{command}");
     }
-    // The connection gone with its client.
+    // Both connections gone with their client; of one that ends its data connection see departed.rs.
     let mut gone = server.log_in();
     let data = begin(&mut gone, "STOR new", "part");
     gone.vanish();
+    crate::client::reset_on_drop(&data);
     drop(data);
     let mut next = server.log_in();
     assert_eq!(next.names(""), ["old"]);

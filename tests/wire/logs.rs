@@ -131,21 +131,27 @@ fn the_log_names_the_file_of_a_name_that_is_no_text() {
     assert!(line.contains("caf"), "{line}");
 }
 
-struct TransferLog {
+pub(crate) struct TransferLog {
     _folder: Folder,
     path: PathBuf,
 }
 
 impl TransferLog {
     fn new() -> (TransferLog, Server) {
+        TransferLog::with(&[])
+    }
+
+    /// And the server that keeps it, with these options.
+    pub(crate) fn with(options: &[&str]) -> (TransferLog, Server) {
         let folder = Folder::new();
         let path = folder.path("xferlog");
-        let server = Server::start(&["-L", path.to_str().expect("a plain path")]);
+        let log = ["-L", path.to_str().expect("a plain path")];
+        let server = Server::start(&[&log, options].concat());
         (TransferLog { _folder: folder, path }, server)
     }
 
     /// Waits for `count` records, and takes them apart.
-    fn records(&self, count: usize) -> Vec<Vec<String>> {
+    pub(crate) fn records(&self, count: usize) -> Vec<Vec<String>> {
         let text = wait_until("the transfer log has the records", || {
             let text = fs::read_to_string(&self.path).unwrap_or_default();
             (text.lines().count() >= count).then_some(text)
@@ -162,13 +168,13 @@ impl TransferLog {
 
 /// The columns of xferlog(5), less the five of the date.
 const HOST: usize = 6;
-const BYTES: usize = 7;
+pub(crate) const BYTES: usize = 7;
 const FILE: usize = 8;
 const TYPE: usize = 9;
 const DIRECTION: usize = 11;
 const ACCESS: usize = 12;
 const USER: usize = 13;
-const STATUS: usize = 17;
+pub(crate) const STATUS: usize = 17;
 
 #[test]
 fn the_transfer_log_has_a_record_for_each_transfer() {

@@ -29,6 +29,7 @@ mod names;
 
 mod abort;
 mod data_port;
+mod departed;
 mod passive_ports;
 
 mod help;

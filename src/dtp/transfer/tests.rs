@@ -1,4 +1,4 @@
-use super::super::tests::{Control, connection};
+use super::super::tests::{Control, Departed, connection};
 use super::send::{SEND_PIECE, send_buffered};
 use super::*;
 use crate::dtp::connection::DataConnection;
@@ -14,6 +14,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -364,6 +365,39 @@ fn abor_ends_a_transfer_that_waits() {
     user.write_all(b"A").unwrap();
     let failure = receive(&mut data, &file.target(0), &IMAGE, &LIMITS, &mut watch).unwrap_err();
     assert!(matches!(failure.error, TransferError::Aborted), "{failure:?}");
+}
+
+#[test]
+fn what_a_client_sent_before_it_went_is_stored() {
+    let content = numbers(3 << 20);
+    for parameters in [&IMAGE, &ASCII] {
+        let file = TestFile::new(b"");
+        let ((mut data, mut client), mut watch) = (connection(), Departed::default());
+        let sender = thread::spawn({
+            let (content, looks) = (content.clone(), watch.looks.clone());
+            move || {
+                client.write_all(&content[..1000]).unwrap();
+                while looks.load(Ordering::Relaxed) == 0 {
+                    thread::yield_now();
+                }
+                client.write_all(&content[1000..]).unwrap();
+            }
+        });
+        let moved = receive(&mut data, &file.target(0), parameters, &LIMITS, &mut watch).unwrap();
+        assert!(moved == content.len() as u64 && file.content() == content);
+        sender.join().unwrap();
+    }
+}
+
+#[test]
+fn an_upload_whose_client_is_gone_ends_when_nothing_comes_or_the_operator_says_so() {
+    let file = TestFile::new(b"");
+    let (mut data, _client) = connection();
+    let mut watch = Departed { patience: Some(1), ..Departed::default() };
+    let failure = receive(&mut data, &file.target(0), &IMAGE, &LIMITS, &mut watch).unwrap_err();
+    assert!(matches!(failure.error, TransferError::ControlLost(_)), "{failure:?}");
+    let failure = receive(&mut data, &file.target(0), &IMAGE, &LIMITS, &mut Departed::default()).unwrap_err();
+    assert!(matches!(failure.error, TransferError::TimedOut), "{failure:?}");
 }
 
 /// Has a descriptor that is always readable, and says ABOR at the first look.

@@ -60,7 +60,7 @@ impl Session {
         let pair = ControlPair { local: self.control.local, peer: self.control.peer };
         let protection = DataProtection::of(self, flow);
         let answers_stat = self.is_enabled("STAT");
-        let mut watch = ControlWatch::new(&mut self.control, answers_stat);
+        let mut watch = ControlWatch::new(&mut self.control, answers_stat, flow);
         let opened = open_data_connection(port, &pair, &self.services.config.data, opening, &mut watch);
         let secured = opened.and_then(|mut connection| match &protection {
             Some(protection) => protection.secure(&mut connection, &mut watch).map(|()| connection),
@@ -344,17 +344,17 @@ fn open_data_connection(
 ) -> Result<DataConnection, OpenError> {
     // ABOR may have come together with the command it aborts.
     match watch.look(&Progress::new(None)) {
-        Verdict::Continue => (),
+        Verdict::Continue | Verdict::Gone => (),
         Verdict::Abort => return Err(OpenError::Aborted),
         Verdict::Hangup(error) => return Err(OpenError::ControlLost(error)),
     }
     let passive = matches!(port, DataPort::Passive(_));
     if passive {
-        watch.send(opening).map_err(OpenError::ControlLost)?;
+        watch.announce(opening).map_err(OpenError::ControlLost)?;
     }
     let connection = port.open(pair, policy, watch)?;
     if !passive {
-        watch.send(opening).map_err(OpenError::ControlLost)?;
+        watch.announce(opening).map_err(OpenError::ControlLost)?;
     }
     Ok(connection)
 }
