@@ -24,7 +24,7 @@ use crate::session::{self, Client, Served, Services};
 use crate::sys::activation::PassedListener;
 use crate::sys::identity;
 use crate::sys::notify::Notifier;
-use crate::sys::process::{Received, Signals, Wake};
+use crate::sys::process::{Received, Signals, Wake, orphans};
 use crate::tls;
 use listener::{Arrival, Listeners};
 pub(crate) use listener::{BACKLOG, has_no_family};
@@ -135,6 +135,9 @@ impl Server {
     /// Serves clients until a signal ends it, or the one client has gone.
     pub(crate) fn run(mut self) -> io::Result<()> {
         self.notifier.ready(&self.status());
+        if orphans::are_expected() {
+            orphans::collect(); // Those of before the signals were installed.
+        }
         while !self.is_over() {
             self.feed_watchdog();
             let ready = self.wait()?;
@@ -154,7 +157,7 @@ impl Server {
     /// Returns which sockets have clients.
     fn wait(&self) -> io::Result<Vec<usize>> {
         let operator = self.operator.iter().filter_map(OperatorSocket::fd);
-        let events = self.signals.fds().into_iter().chain([self.wake.fd()]).chain(operator);
+        let events = self.signals.fds().chain([self.wake.fd()]).chain(operator);
         let others = events.clone().count();
         let mut fds: Vec<PollFd<'_>> = events
             .chain(self.listeners.fds())
@@ -178,6 +181,9 @@ impl Server {
     }
 
     fn answer(&mut self, received: Received) {
+        if received.child {
+            orphans::collect();
+        }
         if received.status {
             self.log_status();
         }

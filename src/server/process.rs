@@ -14,7 +14,7 @@ use crate::config::Start;
 use crate::session::{Client, Served, Services};
 use crate::sys::dialogue::{self, Woken};
 use crate::sys::identity;
-use crate::sys::process::{self, Broadcast};
+use crate::sys::process::{self, Broadcast, orphans};
 
 /// A wait needs an end; after it, it begins again.
 const A_WHILE: Duration = Duration::from_secs(3600);
@@ -43,7 +43,7 @@ pub(super) fn serve(client: Client, services: &Services) -> Served {
 /// shuts down, the process is told to.
 fn run(mut command: Command, stream: OwnedFd, shutdown: &Broadcast) -> io::Result<()> {
     // Its standard output, which nobody writes to, tells of its end.
-    let mut child = command.stdin(Stdio::from(stream)).stdout(Stdio::piped()).spawn()?;
+    let mut child = orphans::spawn(command.stdin(Stdio::from(stream)).stdout(Stdio::piped()))?;
     drop(command); // And with it our end of the connection.
     let waited = wait(&child, shutdown);
     if waited.is_err() || matches!(waited, Ok(Woken::Other)) {

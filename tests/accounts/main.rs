@@ -33,6 +33,8 @@ mod magic_links;
 mod active;
 mod disk;
 
+#[cfg(target_os = "linux")]
+mod first_process;
 mod helpers;
 mod inetd;
 mod local_shell;

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::io::Errno;
 
+use super::process::orphans;
+
 mod channel;
 
 pub(crate) use channel::{Channel, MAX_MESSAGE};
@@ -29,7 +31,7 @@ pub(crate) fn executable() -> io::Result<PathBuf> {
 /// # Errors
 /// Those of fork(2) and execve(2).
 pub(crate) fn spawn(mut program: Command, channel: Channel) -> io::Result<Child> {
-    program
+    let program = program
         .stdin(OwnedFd::from(channel))
         // Under inetd, standard output and error are the client's.
         .stdout(Stdio::null())
@@ -37,8 +39,8 @@ pub(crate) fn spawn(mut program: Command, channel: Channel) -> io::Result<Child>
         .current_dir("/")
         // Not of the terminal's group: an interrupt there is for the server,
         // which lets logins finish.
-        .process_group(0)
-        .spawn()
+        .process_group(0);
+    orphans::spawn(program)
 }
 
 /// Makes a process just started a helper: no signal handling but the default,

@@ -10,6 +10,7 @@ use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
 
 mod detach;
+pub(crate) mod orphans;
 mod pid_file;
 mod signals;
 mod thread;

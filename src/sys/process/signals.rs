@@ -4,9 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::low_level::pipe;
 
+use super::orphans;
 use super::wake::drain;
 
 /// The signals that the server answers, as file descriptors to poll.
@@ -15,6 +16,8 @@ pub(crate) struct Signals {
     reload: UnixStream,
     status: UnixStream,
     reopen: UnixStream,
+    /// Only where orphans come.
+    child: Option<UnixStream>,
 }
 
 /// What has arrived since the last look.
@@ -28,6 +31,8 @@ pub(crate) struct Received {
     pub status: bool,
     /// SIGUSR2.
     pub reopen: bool,
+    /// SIGCHLD: there may be orphans to collect.
+    pub child: bool,
 }
 
 impl Signals {
@@ -37,11 +42,13 @@ impl Signals {
             reload: signals(&[SIGHUP])?,
             status: signals(&[SIGUSR1])?,
             reopen: signals(&[SIGUSR2])?,
+            child: orphans::are_expected().then(|| signals(&[SIGCHLD])).transpose()?,
         })
     }
 
-    pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 4] {
-        [self.stop.as_fd(), self.reload.as_fd(), self.status.as_fd(), self.reopen.as_fd()]
+    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> + Clone {
+        let always = [&self.stop, &self.reload, &self.status, &self.reopen];
+        always.into_iter().chain(&self.child).map(AsFd::as_fd)
     }
 
     /// Takes what has arrived; does not wait.
@@ -51,6 +58,7 @@ impl Signals {
             reload: drain(&self.reload) > 0,
             status: drain(&self.status) > 0,
             reopen: drain(&self.reopen) > 0,
+            child: self.child.as_ref().is_some_and(|child| drain(child) > 0),
         }
     }
 }
@@ -71,7 +79,7 @@ pub(crate) fn block_signals() -> io::Result<()> {
     let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: makes `set` an empty signal set.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2] {
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD] {
         // SAFETY: `set` was made above, and these signals exist.
         unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
     }
@@ -95,7 +103,8 @@ mod tests {
         signal_hook::low_level::raise(SIGHUP).unwrap();
         let mut seen = Received::default();
         while !(seen.reload && seen.status) {
-            let mut fds = signals.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            let fds = signals.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            let mut fds: Vec<PollFd<'_>> = fds.collect();
             poll(&mut fds, None).unwrap();
             let received = signals.take();
             seen.reload |= received.reload;
