@@ -19,8 +19,8 @@ pub(crate) struct Config {
     pub greeting: Greeting,
     /// `None`: no TLS.
     pub tls: Option<TlsPolicy>,
-    /// `--deny-commands`: rows of COMMANDS by their verbs, and of SITE's as `SITE CHMOD`.
-    pub denied_commands: Vec<String>,
+    /// `--deny-commands`: the verbs of commands, such as `DELE` and `SITE CHMOD`.
+    pub denied_commands: Vec<&'static str>,
     pub config_dir: PathBuf,
     /// `--control-socket`: where `--who` and `--kick` ask.
     pub control_socket: Option<PathBuf>,

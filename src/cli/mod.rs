@@ -68,7 +68,7 @@ pub(crate) struct Options {
     pub banner: Option<PathBuf>,
     pub motd: Option<PathBuf>,
     pub dirmessage: Option<String>,
-    pub denied_commands: Vec<String>,
+    pub denied_commands: Vec<&'static str>,
     /// To be logged once there is a log.
     pub warnings: Vec<String>,
 }

@@ -108,28 +108,15 @@ pub(super) fn file_name(word: &str) -> Result<String, String> {
     Ok(word.to_owned())
 }
 
-/// `VERB,VERB,SITE VERB`, in upper case. Who denies a verb denies its other name too.
-pub(super) fn commands(word: &str) -> Result<Vec<String>, String> {
+/// `VERB,VERB,SITE VERB`, by any of a command's names. Whoever denies SITE denies its commands.
+pub(super) fn commands(word: &str) -> Result<Vec<&'static str>, String> {
     let mut denied = Vec::new();
-    for name in word.split(',').map(|name| name.trim().to_ascii_uppercase()) {
+    for name in word.split(',') {
         let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-        let known = match name.strip_prefix("SITE ") {
-            Some(verb) => command::site_spec(verb.as_bytes()).is_some(),
-            None => command::spec(name.as_bytes()).is_some(),
-        };
-        if !known {
-            return Err(format!("`{name}` is not a command (HELP and SITE HELP list them)"));
-        }
-        let first_name = match name.as_str() {
-            "MKD" => Some("XMKD"),
-            "RMD" => Some("XRMD"),
-            "CWD" => Some("XCWD"),
-            "CDUP" => Some("XCUP"),
-            "PWD" => Some("XPWD"),
-            _ => None,
-        };
-        denied.extend(first_name.map(str::to_owned));
-        denied.push(name);
+        let spec = command::named(name.as_bytes())
+            .ok_or_else(|| format!("`{name}` is not a command (HELP and SITE HELP list them)"))?;
+        denied.push(spec.verb);
+        denied.extend(spec.table().iter().map(|spec| spec.verb));
     }
     Ok(denied)
 }

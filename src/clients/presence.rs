@@ -61,10 +61,6 @@ pub(crate) enum Leave {
     Now,
 }
 
-/// What comes before a transfer gives the thread no name: many small files, one after
-/// the other, then cost no system call more.
-const PREPARATIONS: [&str; 8] = ["EPSV", "PASV", "LPSV", "EPRT", "PORT", "LPRT", "TYPE", "REST"];
-
 const STAY: u8 = 0;
 const SOON: u8 = 1;
 const NOW: u8 = 2;
@@ -107,12 +103,13 @@ impl Presence {
         self.doing.lock().user = user;
     }
 
-    /// A command begins. The thread is called after it, as `ps -L` shows it.
-    pub(crate) fn begin_command(&self, verb: &'static str) {
+    /// A command begins. The thread is called after it, as `ps -L` shows it; but not after one that
+    /// only prepares a transfer, so that many small files, one after the other, cost no system call more.
+    pub(crate) fn begin_command(&self, verb: &'static str, prepares: bool) {
         let mut doing = self.doing.lock();
         doing.busy = true;
         doing.verb = verb;
-        if doing.named != verb && !PREPARATIONS.contains(&verb) {
+        if doing.named != verb && !prepares {
             doing.named = verb;
             process::name_thread(&thread_name(&doing, self.host));
         }
@@ -255,7 +252,7 @@ mod tests {
     fn presence() -> Presence {
         let presence = Presence::new(7, "192.0.2.1".parse().unwrap());
         presence.set_user(Some(User { name: "joe".to_owned(), anonymous: false }));
-        presence.begin_command("RETR");
+        presence.begin_command("RETR", false);
         presence
     }
 

@@ -7,7 +7,7 @@ use crate::logging::{text, word};
 /// The sessions as a table for people.
 pub(super) fn table(sessions: &[Snapshot]) -> String {
     let mut table =
-        format!("{:>6} {:<16} {:<24} {:<20} {:>7} COMMAND\n", "ID", "USER", "HOST", "SINCE", "IDLE");
+        "    ID USER             HOST                     SINCE                   IDLE COMMAND\n".to_owned();
     for session in sessions {
         let user = match &session.user {
             None => "-".to_owned(),
@@ -77,7 +77,7 @@ mod tests {
         let slot = Admission::new(&Limits::default()).admit("192.0.2.1".parse().unwrap()).unwrap();
         let presence = slot.presence();
         presence.set_user(Some(User { name: "joe".to_owned(), anonymous: false }));
-        presence.begin_command("RETR");
+        presence.begin_command("RETR", false);
         presence.begin_transfer(b"/a b\n");
         presence.set_progress(45, Some(100));
         let snapshot = [presence.snapshot()];

@@ -52,7 +52,7 @@ impl Argument<'_> {
         let address: IpAddr = match family {
             4 => <[u8; 4]>::try_from(host).map_err(|_| error)?.into(),
             6 => <[u8; 16]>::try_from(host).map_err(|_| error)?.into(),
-            _ => return Err(SyntaxError::Protocol),
+            _ => return Err(SyntaxError::AddressFamily),
         };
         Ok(SocketAddr::new(address, u16::from_be_bytes([high, low])))
     }
@@ -130,7 +130,7 @@ mod tests {
                 "{bad}"
             );
         }
-        assert_eq!(Argument(b"9,1,1,2,1,1").long_host_port(), Err(SyntaxError::Protocol));
+        assert_eq!(Argument(b"9,1,1,2,1,1").long_host_port(), Err(SyntaxError::AddressFamily));
     }
 
     #[test]

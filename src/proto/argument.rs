@@ -3,6 +3,7 @@
 //! The addresses of data ports are in `address`, times in `calendar`, the modes of SITE CHMOD
 //! in `file_mode`. RFC 959 section 5.3.2 (TYPE, ALLO).
 
+use super::calendar::CivilTime;
 use super::params::{FormatControl, RepresentationType};
 
 /// Why an argument cannot be used: each has a reply code of its own.
@@ -16,8 +17,12 @@ pub(crate) enum SyntaxError {
     Unexpected,
     /// 504: RFC 959 has it, this server does not.
     Unsupported(&'static str),
-    /// 522: a network protocol that this server does not speak.
+    /// 502: HELP knows no such command.
+    NoCommand,
+    /// 522: a network protocol that this server does not speak, by RFC 2428's numbers.
     Protocol,
+    /// 521: the same by RFC 1639's numbers.
+    AddressFamily,
 }
 
 /// What follows a verb and its space; may be empty.
@@ -92,6 +97,54 @@ impl<'a> Argument<'a> {
         }
     }
 
+    /// An octal mask of permission bits, or nothing.
+    pub(crate) fn mask(self) -> Result<Option<u32>, SyntaxError> {
+        match self.words()[..] {
+            [] => Ok(None),
+            [mask] => octal(mask)
+                .filter(|&mask| mask <= 0o777)
+                .map(Some)
+                .ok_or(SyntaxError::Malformed("The mask is octal, up to 777.")),
+            _ => Err(SyntaxError::Malformed("One octal mask is needed.")),
+        }
+    }
+
+    /// A number of seconds, or nothing.
+    pub(crate) fn seconds(self) -> Result<Option<u64>, SyntaxError> {
+        match self.words()[..] {
+            [] => Ok(None),
+            [seconds] if decimal(seconds).is_some() => Ok(decimal(seconds)),
+            _ => Err(SyntaxError::Malformed("A number of seconds is needed.")),
+        }
+    }
+
+    /// MFMT's `YYYYMMDDhhmmss path-name`.
+    pub(crate) fn time_and_path(self) -> Result<(CivilTime, Vec<u8>), SyntaxError> {
+        let (time, path) = self.split_once();
+        let time = CivilTime::parse_time_val(time)
+            .filter(|_| time.len() >= 14)
+            .ok_or(SyntaxError::Malformed("The form is YYYYMMDDhhmmss path-name."))?;
+        Ok((time, path.required()?))
+    }
+
+    /// SITE UTIME's `YYYYMMDDhhmm[ss] path-name`, and the older `path-name atime mtime ctime UTC`:
+    /// when the file was read, if that is said, and when it was modified.
+    pub(crate) fn times_and_path(self) -> Result<(Option<CivilTime>, CivilTime, Vec<u8>), SyntaxError> {
+        let malformed = SyntaxError::Malformed("The form is YYYYMMDDhhmm[ss] path-name.");
+        let (first, rest) = self.split_once();
+        if let (Some(modified), false) = (CivilTime::parse_time_val(first), rest.0.is_empty()) {
+            return Ok((None, modified, rest.required()?));
+        }
+        let from_behind: Vec<&[u8]> = self.0.rsplitn(5, |&byte| byte == b' ').collect();
+        let [zone, changed, modified, accessed, path] = from_behind[..] else { return Err(malformed) };
+        let time = |text| CivilTime::parse_time_val(text).ok_or(malformed);
+        time(changed)?; // No system lets a user set when the inode changed.
+        if !zone.eq_ignore_ascii_case(b"UTC") {
+            return Err(malformed);
+        }
+        Ok((Some(time(accessed)?), time(modified)?, Argument(path).required()?))
+    }
+
     /// The first word and what follows it, blanks between them skipped.
     pub(crate) fn split_word(self) -> (&'a [u8], Argument<'a>) {
         let end = self.0.iter().position(|&byte| byte == b' ').unwrap_or(self.0.len());
@@ -134,7 +187,6 @@ pub(super) fn trim(text: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::calendar::CivilTime;
     use crate::test_support::Random;
 
     #[test]

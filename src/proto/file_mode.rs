@@ -1,6 +1,6 @@
 //! A change of a file's permission bits: the mode of SITE CHMOD, octal or in the clauses of chmod(1).
 
-use super::argument::octal;
+use super::argument::{Argument, SyntaxError, octal};
 
 /// A change of a file's permission bits: SITE CHMOD's argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,19 @@ pub(crate) struct Clause {
     execute_if_any: bool,
     /// `u`, `g` or `o`: what these may now.
     copy_from: Option<u8>,
+}
+
+impl Argument<'_> {
+    /// SITE CHMOD's `mode path-name`.
+    pub(crate) fn mode_and_path(self) -> Result<(ModeChange, Vec<u8>), SyntaxError> {
+        let (mode, path) = self.split_once();
+        if mode.is_empty() {
+            return Err(SyntaxError::Missing);
+        }
+        let mode = ModeChange::parse(mode)
+            .ok_or(SyntaxError::Malformed("The mode is octal, up to 7777, or as chmod(1) takes it."))?;
+        Ok((mode, path.required()?))
+    }
 }
 
 impl ModeChange {

@@ -4,9 +4,8 @@ use std::mem;
 
 use super::Session;
 use super::state::Login;
-use super::stop::{Stop, explain, refused};
-use crate::proto::argument::Argument;
-use crate::proto::command::{self, Access, Command, CommandSpec, ParseError, SiteCommand};
+use super::stop::{Stop, explain, family_refusal, protocol_refusal, refused};
+use crate::proto::command::{self, Access, Command, CommandSpec, ParseError};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::telnet::Line;
 
@@ -18,27 +17,13 @@ impl Session {
         let Line::Command(line) = line else {
             return Err(refused(ReplyCode::SyntaxError, "Command line too long."));
         };
-        let verb = command::verb_of(&line);
-        let (spec, command) = match command::parse(&line) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                log::debug!("{}: {} not understood", self.host(), verb.escape_ascii());
-                self.refuse_other_protocols(verb)?;
-                match error {
-                    ParseError::Syntax(spec, _) => self.gate(spec)?,
-                    ParseError::UnknownSite => self.allow(Access::LoggedIn)?,
-                    ParseError::Unknown | ParseError::NotImplemented(_) => (),
-                }
-                return Err(explain(error, verb));
-            }
-        };
-        match command {
-            // ACCT may carry a second password.
-            Command::Pass(_) | Command::Acct => log::debug!("---> {} ...", spec.verb),
-            _ => log::debug!("---> {}", crate::logging::text(&line)),
+        let (spec, command) = command::parse(&line).map_err(|error| self.not_understood(error, &line))?;
+        match spec.secret {
+            true => log::debug!("---> {} ...", spec.verb),
+            false => log::debug!("---> {}", crate::logging::text(&line)),
         }
         self.gate(spec)?;
-        self.control.presence.begin_command(spec.verb);
+        self.control.presence.begin_command(spec.verb, spec.prepares);
         match command {
             Command::User(name) => self.user(name, line),
             Command::Pass(password) => self.pass(&password),
@@ -47,9 +32,8 @@ impl Session {
             Command::Cdup => self.cdup(),
             Command::Rein => self.rein(),
             Command::Quit => self.quit(),
-            Command::Port(address) => self.port(address, "PORT"),
-            Command::Eprt(address) => self.port(address, "EPRT"),
-            Command::Lprt(address) => self.port(address, "LPRT"),
+            Command::Port(address) | Command::Eprt(address) => self.port(address, spec, protocol_refusal),
+            Command::Lprt(address) => self.port(address, spec, family_refusal),
             Command::Pasv => self.pasv(),
             Command::Epsv(protocol) => self.epsv(protocol),
             Command::Lpsv => self.lpsv(),
@@ -75,13 +59,14 @@ impl Session {
             Command::List(argument) => self.list(&argument),
             Command::Nlst(argument) => self.nlst(&argument),
             Command::Mlst(path) => self.mlst(path),
-            Command::Mlsd(path) => self.mlsd(path),
+            Command::Mlsd(path) => self.mlsd(path, spec),
             Command::Syst => self.syst(),
             Command::Stat(path) => self.stat(path),
-            Command::Help(verb) => self.help(verb),
+            Command::Help(topic) => self.help(topic),
             Command::Noop => Ok(Reply::new(ReplyCode::CommandOkay, "NOOP command successful.")),
             Command::Feat => self.feat(),
-            Command::Opts(options) => self.opts(&options),
+            Command::OptsMlst(facts) => self.opts_mlst(facts),
+            Command::OptsUtf8 => Ok(Reply::new(ReplyCode::CommandOkay, "Path-names are UTF-8.")),
             Command::Clnt => Ok(Reply::new(ReplyCode::CommandOkay, "Noted.")),
             Command::Lang(language) => self.lang(language),
             Command::Auth(mechanism) => self.auth(&mechanism),
@@ -89,52 +74,44 @@ impl Session {
             Command::Prot(level) => self.prot(level),
             Command::Ccc => self.ccc(),
             Command::Host(name) => self.choose_host(&name),
-            Command::Site(site) => self.site(site, &line),
+            Command::SiteChmod(mode, path) => self.chmod(&mode, &path),
+            Command::SiteUmask(mask) => self.site_umask(mask),
+            Command::SiteIdle(seconds) => self.site_idle(seconds),
+            Command::SiteUtime { accessed, modified, path } => self.utime(accessed, modified, &path),
+            Command::SiteRecordFormat => {
+                Ok(Reply::new(ReplyCode::CommandOkay, "Noted; files here are bytes without records."))
+            }
         }
     }
 
-    /// A browser or a mail server on this port was sent here by somebody who wants it to carry
-    /// out what he hid in a form or a letter: it gets one reply, and nothing after it.
-    fn refuse_other_protocols(&self, verb: &[u8]) -> Result<(), Stop> {
-        if !command::is_of_another_protocol(verb) {
-            return Ok(());
+    /// The reply to a line that is no command. The log gets its verb alone: the rest may be a secret.
+    fn not_understood(&self, error: ParseError, line: &[u8]) -> Stop {
+        let verb = command::verb_of(line);
+        log::debug!("{}: {} not understood", self.host(), verb.escape_ascii());
+        // A browser or a mail server on this port was sent here by somebody who wants it to carry out
+        // commands hidden in a form or a letter: it gets one reply, and nothing after it.
+        if command::is_of_another_protocol(verb) {
+            log::warn!("{}: {} is not FTP", self.host(), verb[..verb.len().min(16)].escape_ascii());
+            return Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, "This is an FTP server."));
         }
-        log::warn!("{}: {} is not FTP", self.host(), verb[..verb.len().min(16)].escape_ascii());
-        Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, "This is an FTP server.")))
+        let gate = match error {
+            ParseError::Syntax(spec, _) | ParseError::UnknownIn(spec) => self.gate(spec),
+            ParseError::Unknown | ParseError::NotImplemented(_) => Ok(()),
+        };
+        gate.err().unwrap_or_else(|| explain(error, verb))
     }
 
     /// The one place that answers 530, and that keeps read-only sessions so.
-    fn gate(&self, spec: &CommandSpec) -> Result<(), Stop> {
-        if !self.is_enabled(spec.verb) {
+    pub(super) fn gate(&self, spec: &CommandSpec) -> Result<(), Stop> {
+        if !self.services.offered.includes(spec) {
             return Err(refused(ReplyCode::NotImplemented, format!("{} is turned off here.", spec.verb)));
         }
         self.allow(spec.needs)?;
-        if self.lacks_private_data() && opens_data_connection(spec.verb) {
+        if self.lacks_private_data() && spec.opens_data_connection {
             let text = "Data connections must be protected here: send PBSZ 0 and PROT P first.";
             return Err(refused(ReplyCode::DataConnectionRefused, text));
         }
         Ok(())
-    }
-
-    fn site(&mut self, command: SiteCommand, line: &[u8]) -> Result<Reply, Stop> {
-        let (_, argument) = Argument(line).split_once();
-        if let Some(spec) = command::site_spec(argument.split_word().0) {
-            if !self.is_site_enabled(spec.verb) {
-                let text = format!("SITE {} is turned off here.", spec.verb);
-                return Err(refused(ReplyCode::NotImplemented, text));
-            }
-            self.allow(spec.needs)?;
-        }
-        match command {
-            SiteCommand::Chmod(mode, path) => self.chmod(&mode, &path),
-            SiteCommand::Umask(mask) => self.site_umask(mask),
-            SiteCommand::Idle(seconds) => self.site_idle(seconds),
-            SiteCommand::Utime { accessed, modified, path } => self.utime(accessed, modified, &path),
-            SiteCommand::Help(verb) => self.site_help(verb),
-            SiteCommand::RecordFormat => {
-                Ok(Reply::new(ReplyCode::CommandOkay, "Noted; files here are bytes without records."))
-            }
-        }
     }
 
     /// Whether this login may do what needs `access`.
@@ -150,32 +127,4 @@ impl Session {
             false => Err(refused(ReplyCode::FileUnavailable, "Permission denied.")),
         }
     }
-
-    /// Whether the command line leaves a verb turned on: FEAT and HELP ask too.
-    pub(super) fn is_enabled(&self, verb: &str) -> bool {
-        let (data, files) = (&self.services.config.data, &self.services.config.files);
-        if self.services.config.denied_commands.iter().any(|denied| denied == verb) {
-            return false;
-        }
-        match verb {
-            "PORT" | "EPRT" | "LPRT" => data.active,
-            "PASV" => data.passive,
-            "EPSV" | "LPSV" => data.passive && data.epsv,
-            "AUTH" | "PBSZ" | "PROT" => self.services.tls.is_some(),
-            "CCC" => self.services.config.tls.as_ref().is_some_and(|policy| policy.allow_ccc),
-            "DELE" | "RMD" | "XRMD" => !files.no_delete,
-            "RNFR" | "RNTO" => !files.no_rename,
-            _ => true,
-        }
-    }
-
-    /// The same for a verb of SITE.
-    pub(super) fn is_site_enabled(&self, verb: &str) -> bool {
-        let denied = &self.services.config.denied_commands;
-        !denied.iter().any(|denied| denied.strip_prefix("SITE ") == Some(verb))
-    }
-}
-
-fn opens_data_connection(verb: &str) -> bool {
-    matches!(verb, "RETR" | "STOR" | "STOU" | "APPE" | "LIST" | "NLST" | "MLSD")
 }

@@ -12,6 +12,7 @@ use crate::clients::{Admission, Quotas, Slot};
 use crate::config::Config;
 use crate::dtp::{PortAllocator, Tally};
 use crate::logging::{Logins, TransferLog};
+use crate::proto::command::Offered;
 use crate::sys::process::Broadcast;
 use crate::tls;
 
@@ -41,6 +42,8 @@ pub(crate) struct Served {
 /// What a session needs of the server. Made once.
 pub(crate) struct Services {
     pub config: Config,
+    /// Which commands are turned on.
+    pub offered: Offered,
     pub authenticator: Authenticator,
     /// ftphosts, as it was when it was last read.
     pub hosts: RwLock<Arc<Hosts>>,
@@ -63,6 +66,7 @@ impl Services {
         let log = TransferLog::open(&config.logging, statistics)?;
         log.keep_statistics(hosts.statfiles().filter(|_| statistics));
         Ok(Services {
+            offered: offered(&config),
             hosts: RwLock::new(Arc::new(hosts)),
             authenticator: Authenticator::start(&config).map_err(because("password helpers"))?,
             ports: PortAllocator::new(config.data.passive_ports),
@@ -93,6 +97,19 @@ impl Services {
             }
             Err(err) => log::error!("{err}; the virtual hosts stay as they were"),
         }
+    }
+}
+
+fn offered(config: &Config) -> Offered {
+    Offered {
+        active: config.data.active,
+        passive: config.data.passive,
+        extended_passive: config.data.passive && config.data.epsv,
+        tls: config.tls.is_some(),
+        clear: config.tls.as_ref().is_some_and(|policy| policy.allow_ccc),
+        delete: !config.files.no_delete,
+        rename: !config.files.no_rename,
+        denied: config.denied_commands.clone(),
     }
 }
 

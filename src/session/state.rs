@@ -10,6 +10,7 @@ use crate::clients::UserSlot;
 use crate::config::Limits;
 use crate::dtp::{DataPort, Tally};
 use crate::logging::LoginRecord;
+use crate::proto::command::Choices;
 use crate::proto::facts::FactSet;
 use crate::proto::params::TransferParameters;
 use crate::proto::path::VirtualPath;
@@ -80,7 +81,8 @@ pub(crate) struct Parameters {
     pub data_port: DataPort,
     /// EPSV ALL was sent: no other way to a data connection is taken any more (RFC 2428 section 4).
     pub epsv_all: bool,
-    pub facts: FactSet,
+    /// What OPTS set.
+    pub choices: Choices,
     pub idle_timeout: Duration,
 }
 
@@ -90,7 +92,7 @@ impl Parameters {
             transfer: TransferParameters::default(),
             data_port: DataPort::Unset,
             epsv_all: false,
-            facts: FactSet::ALL,
+            choices: Choices { facts: FactSet::ALL },
             idle_timeout,
         }
     }

@@ -46,8 +46,9 @@ pub(crate) fn explain(error: ParseError, verb: &[u8]) -> Stop {
             ReplyCode::SyntaxError,
             [b"'", &verb[..verb.len().min(32)], b"': command not understood."].concat(),
         ),
-        ParseError::UnknownSite => {
-            refused(ReplyCode::SyntaxError, "This SITE command is not known; see SITE HELP.")
+        ParseError::UnknownIn(spec) => {
+            let text = format!("This {0} command is not known; see HELP {0}.", spec.verb);
+            refused(ReplyCode::SyntaxError, text)
         }
         ParseError::NotImplemented(spec) => {
             refused(ReplyCode::NotImplemented, format!("{} command not implemented.", spec.verb))
@@ -59,24 +60,27 @@ pub(crate) fn explain(error: ParseError, verb: &[u8]) -> Stop {
                 refused(ReplyCode::ArgumentError, format!("{} takes no argument.", spec.verb))
             }
             SyntaxError::Unsupported(text) => refused(ReplyCode::ParameterNotImplemented, text),
-            SyntaxError::Protocol => protocol_refusal(spec.verb, &[1, 2]),
+            SyntaxError::NoCommand => refused(ReplyCode::NotImplemented, "No such command."),
+            SyntaxError::Protocol => protocol_refusal(&[1, 2]),
+            SyntaxError::AddressFamily => family_refusal(&[1, 2]),
         },
     }
 }
 
 /// A network protocol that does not fit; `usable` are RFC 2428's numbers of those that do.
-/// RFC 1639 has a code of its own for LPRT, and IP's own version numbers.
-pub(crate) fn protocol_refusal(verb: &str, usable: &[u8]) -> Stop {
-    let list = |number: fn(u8) -> u8| {
-        let numbers: Vec<String> = usable.iter().map(|&protocol| number(protocol).to_string()).collect();
-        numbers.join(",")
-    };
-    if verb == "LPRT" {
-        let text = format!("Supported address families are ({})", list(|protocol| 2 + 2 * protocol));
-        return refused(ReplyCode::DataConnectionRefused, text);
-    }
-    let text = format!("Network protocol not supported, use ({})", list(|protocol| protocol));
+pub(crate) fn protocol_refusal(usable: &[u8]) -> Stop {
+    let text = format!("Network protocol not supported, use ({})", commas(usable.iter().copied()));
     refused(ReplyCode::ProtocolNotSupported, text)
+}
+
+/// The same for LPRT: RFC 1639 has a code of its own, and numbers protocols as IP does, 4 and 6.
+pub(crate) fn family_refusal(usable: &[u8]) -> Stop {
+    let families = commas(usable.iter().map(|protocol| 2 + 2 * protocol));
+    refused(ReplyCode::DataConnectionRefused, format!("Supported address families are ({families})"))
+}
+
+fn commas(numbers: impl Iterator<Item = u8>) -> String {
+    numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
 }
 
 /// The refusal of a name to be written to: where other commands answer 550, RFC 959 section 5.4

@@ -10,25 +10,24 @@ use std::os::fd::BorrowedFd;
 use super::control::ControlConnection;
 use crate::clients::Leave;
 use crate::dtp::{Progress, Verdict, Watch};
-use crate::proto::command::verb_of;
+use crate::proto::command::{self, Offered, Urgent};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::tls::Flow;
 
 /// What a transfer asks for whether to go on.
 pub(crate) struct ControlWatch<'a> {
     control: &'a mut ControlConnection,
-    /// `--deny-commands` leaves STAT turned on.
-    answers_stat: bool,
+    offered: &'a Offered,
     flow: Flow,
 }
 
 impl<'a> ControlWatch<'a> {
     pub(crate) fn new(
         control: &'a mut ControlConnection,
-        answers_stat: bool,
+        offered: &'a Offered,
         flow: Flow,
     ) -> ControlWatch<'a> {
-        ControlWatch { control, answers_stat, flow }
+        ControlWatch { control, offered, flow }
     }
 
     /// Sends the preliminary reply, if there is still a client to read it or none is needed.
@@ -44,13 +43,15 @@ impl<'a> ControlWatch<'a> {
 
     /// What the lines that have come say.
     pub(crate) fn look(&mut self, progress: &Progress) -> Verdict {
-        let asked = |line: &[u8]| self.answers_stat && is_status(line);
-        for _ in self.control.reader().take_matching(asked) {
+        let is_asked = |line: &[u8], what: Urgent| {
+            command::urgent(line).is_some_and(|(spec, urgent)| urgent == what && self.offered.includes(spec))
+        };
+        for _ in self.control.reader().take_matching(|line| is_asked(line, Urgent::Status)) {
             if let Err(error) = self.control.send(&status(progress)) {
                 return self.lost(error);
             }
         }
-        if !self.control.reader().take_matching(is_abort).is_empty() {
+        if !self.control.reader().take_matching(|line| is_asked(line, Urgent::Abort)).is_empty() {
             return Verdict::Abort;
         }
         match self.control.presence.must_leave() {
@@ -100,16 +101,8 @@ impl Watch for ControlWatch<'_> {
     }
 }
 
-fn is_status(line: &[u8]) -> bool {
-    line.trim_ascii().eq_ignore_ascii_case(b"STAT")
-}
-
-fn is_abort(line: &[u8]) -> bool {
-    verb_of(line).eq_ignore_ascii_case(b"ABOR")
-}
-
 fn is_quit(line: &[u8]) -> bool {
-    verb_of(line).eq_ignore_ascii_case(b"QUIT")
+    command::urgent(line).is_some_and(|(_, urgent)| urgent == Urgent::Quit)
 }
 
 /// How far the transfer is, how fast, and how long it will take.

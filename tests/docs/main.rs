@@ -129,6 +129,31 @@ fn feat_names_commands_that_help_names() {
     }
 }
 
+/// Adding a command touches its row, its variant and its handler: no other file of the source spells a verb.
+#[test]
+fn no_verb_is_spelt_outside_its_row() {
+    let server = Server::start(&[]);
+    let mut client = server.log_in();
+    let mut verbs = BTreeSet::new();
+    for (table, prefix) in [("HELP", ""), ("SITE HELP", "SITE ")] {
+        let (working, starred) = verbs_of_help(&client.send(table).expect(214));
+        verbs.extend(working.iter().chain(&starred).map(|verb| format!("{prefix}{verb}")));
+    }
+    assert!(verbs.contains("XCWD") && verbs.contains("ADAT") && verbs.contains("SITE CHMOD"), "{verbs:?}");
+    let mut spelt = Vec::new();
+    for file in source::sources() {
+        // The table of commands; and that of the flags, where PORT and SIZE stand for values.
+        if file.name.starts_with("proto/command/") || file.name == "cli/options.rs" {
+            continue;
+        }
+        for token in file.without_tests().tokens {
+            let verb = token.literal.filter(|literal| verbs.contains(literal.trim()));
+            spelt.extend(verb.map(|verb| format!("src/{}:{}: {verb}", file.name, token.line)));
+        }
+    }
+    assert!(spelt.is_empty(), "These verbs are not asked of their rows:\n{}", spelt.join("\n"));
+}
+
 #[test]
 fn every_flag_of_the_usage_text_is_understood() {
     let usage = run_to_its_end(&["--help"]).stdout;

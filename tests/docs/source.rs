@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Token {
     pub text: String,
     pub line: usize,
+    /// What is in the quotation marks of a string.
+    pub literal: Option<String>,
 }
 
 /// A source file of ferryd.
@@ -207,7 +209,8 @@ pub(crate) fn tokens(source: &str) -> Vec<Token> {
             b'/' if rest.starts_with("/*") => rest.find("*/").expect("a comment ends") + 2,
             _ => {
                 let (length, text) = token(rest);
-                tokens.push(Token { text: text.to_owned(), line });
+                let literal = (text == "\"\"").then(|| literal(&rest[..length])).flatten();
+                tokens.push(Token { text: text.to_owned(), line, literal });
                 length
             }
         };
@@ -229,6 +232,12 @@ fn token(rest: &str) -> (usize, &str) {
         _ => word,
     };
     (length, &rest[..length])
+}
+
+/// What a string says; `None` for a character.
+fn literal(quoted: &str) -> Option<String> {
+    let marks = quoted.trim_start_matches(['b', 'c', 'r']).trim_matches('#');
+    Some(marks.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
 /// How long the string or character is that `rest` begins with; `None` if it is neither.
@@ -292,6 +301,13 @@ mod tests {
         let source = Source { name: "x.rs".to_owned(), tokens: tokens(text) }.without_tests();
         let found = |word| source.line_of(&[word]);
         assert_eq!(["a", "b", "c", "d", "e", "f"].map(found), [None, Some(3), None, None, None, Some(5)]);
+    }
+
+    #[test]
+    fn strings_are_read_and_characters_are_not() {
+        let found = tokens("f(b\"RETR\", r##\"a\"#b\"##) // \"no\"\n '\"' br\"c\" \"d\\\"\" b'x'");
+        let literals: Vec<_> = found.iter().filter_map(|token| token.literal.as_deref()).collect();
+        assert_eq!(literals, ["RETR", "a\"#b", "c", "d\\\""]);
     }
 
     #[test]

@@ -131,15 +131,34 @@ fn a_denied_command_is_502_and_told_of_so() {
 }
 
 #[test]
+fn a_command_is_denied_by_all_its_names() {
+    let server = Server::start(&["--deny-commands", "xmkd, cwd", "--deny-commands", "site"]);
+    let mut client = server.log_in();
+    for command in ["MKD x", "XMKD x", "CWD /", "XCWD /", "SITE", "SITE UMASK", "SITE NONE", "SITE LRECL=80"]
+    {
+        client.send(command).expect(502);
+    }
+    let help = client.send("HELP").expect(214).text();
+    let words: Vec<&str> = help.split_whitespace().collect();
+    for verb in ["MKD*", "XMKD*", "CWD*", "XCWD*", "SITE*", "CDUP"] {
+        assert!(words.contains(&verb), "{verb}: {help}");
+    }
+    assert!(!client.send("FEAT").expect(211).text().contains("TVFS"));
+    assert!(!server.exists("x"));
+}
+
+#[test]
 fn a_command_that_is_denied_is_denied_during_a_transfer() {
-    let server = Server::start(&["--deny-commands", "STAT"]);
+    let server = Server::start(&["--deny-commands", "STAT,ABOR"]);
     server.write_sparse("large", 64 << 20);
     let mut client = server.log_in();
     let data = client.start("RETR large");
     client.send("STAT");
+    client.send("ABOR");
     let received = client.read_to_end(data);
     assert_eq!(received.len(), 64 << 20);
     client.expect(226);
+    client.expect(502);
     client.expect(502);
 }
 

@@ -59,8 +59,7 @@ impl Session {
         };
         let pair = ControlPair { local: self.control.local, peer: self.control.peer };
         let protection = DataProtection::of(self, flow);
-        let answers_stat = self.is_enabled("STAT");
-        let mut watch = ControlWatch::new(&mut self.control, answers_stat, flow);
+        let mut watch = ControlWatch::new(&mut self.control, &self.services.offered, flow);
         let opened = open_data_connection(port, &pair, &self.services.config.data, opening, &mut watch);
         let secured = opened.and_then(|mut connection| match &protection {
             Some(protection) => protection.secure(&mut connection, &mut watch).map(|()| connection),
@@ -163,7 +162,7 @@ impl Session {
         if self.services.config.limits.max_file_size.is_some_and(|most| size > most) {
             return Err(refused(ReplyCode::ExceededStorage, "A file may not be so large here."));
         }
-        let tally = self.tally(b"ALLO")?;
+        let tally = self.tally(b".")?;
         let most = self.logged_in()?.account.options.quota;
         let quota = tally.as_deref().zip(most).map(|(used, most)| Quota { used, most });
         if quota.is_some_and(|quota| size > quota.left()) {

@@ -2,7 +2,7 @@
 
 use crate::dtp;
 use crate::proto::calendar::CivilTime;
-use crate::proto::command::Access;
+use crate::proto::command;
 use crate::proto::file_mode::ModeChange;
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
@@ -110,10 +110,7 @@ impl Session {
                 Some((time, name)) if time.ends_with(b" ") && !name.is_empty() => {
                     let time =
                         CivilTime::parse_time_val(&time[..14]).ok_or_else(|| io_refusal(path, &error))?;
-                    self.allow(Access::Modifier)?;
-                    if !self.is_enabled("MFMT") {
-                        return Err(refused(ReplyCode::NotImplemented, "Setting times is turned off here."));
-                    }
+                    self.gate(&command::MFMT)?;
                     self.mfmt(time, name)
                 }
                 _ => Err(io_refusal(path, &error)),

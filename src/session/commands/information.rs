@@ -1,7 +1,7 @@
 //! SYST STAT HELP FEAT OPTS LANG: RFC 959 section 4.1.3, RFC 2389, RFC 2640.
 
 use crate::dtp::DataPort;
-use crate::proto::command::{COMMANDS, CommandSpec, spec};
+use crate::proto::command::{self, CommandSpec, Topic};
 use crate::proto::facts::FactSet;
 use crate::proto::params::{FormatControl, RepresentationType};
 use crate::proto::reply::{Reply, ReplyCode};
@@ -73,69 +73,48 @@ impl Session {
         Reply::with_lines(ReplyCode::SystemStatus, first, lines, "End of status")
     }
 
-    pub(in crate::session) fn help(&self, verb: Option<Vec<u8>>) -> Result<Reply, Stop> {
-        let Some(verb) = verb else {
-            let names: Vec<String> =
-                COMMANDS.iter().map(|spec| format!("{:<7}", self.starred(spec))).collect();
-            let lines = names.chunks(COLUMNS).map(|row| row.concat().trim_end().to_owned());
-            let first = "The following commands are recognized (* => not implemented).";
-            return Ok(Reply::with_lines(ReplyCode::HelpMessage, first, lines, "HELP command successful."));
+    pub(in crate::session) fn help(&self, topic: Topic) -> Result<Reply, Stop> {
+        let spec = match topic {
+            Topic::Table(rows) => return Ok(self.help_table(rows)),
+            Topic::Command(spec) => spec,
         };
-        let words: Vec<&[u8]> = verb.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).collect();
-        match words[..] {
-            [site] if site.eq_ignore_ascii_case(b"SITE") => self.site_help(None),
-            [site, verb] if site.eq_ignore_ascii_case(b"SITE") => self.site_help(Some(verb.to_vec())),
-            [verb] => {
-                let spec =
-                    spec(verb).ok_or_else(|| refused(ReplyCode::NotImplemented, "No such command."))?;
-                let text = format!("Syntax: {} {}: {}", self.starred(spec), spec.syntax, spec.help);
-                Ok(Reply::new(ReplyCode::HelpMessage, text))
-            }
-            _ => Err(refused(ReplyCode::ArgumentError, "HELP takes one command.")),
-        }
+        let names: Vec<String> = spec.aliases.iter().map(|alias| format!(", {alias}")).collect();
+        let (star, names) = (self.star(spec), names.concat());
+        let text = format!("Syntax: {}{names}{star} {}: {}", spec.verb, spec.syntax, spec.help);
+        Ok(Reply::new(ReplyCode::HelpMessage, text))
     }
 
-    /// The verb, with a star when it is recognized and no more.
-    fn starred(&self, spec: &CommandSpec) -> String {
-        let star = if spec.parse.is_some() && self.is_enabled(spec.verb) { "" } else { "*" };
-        format!("{}{star}", spec.verb)
+    /// All the names of all the rows.
+    fn help_table(&self, rows: &'static [CommandSpec]) -> Reply {
+        let mut names = Vec::new();
+        for spec in rows {
+            names.extend(spec.names().map(|name| format!("{:<7}", format!("{name}{}", self.star(spec)))));
+        }
+        let lines = names.chunks(COLUMNS).map(|line| line.concat().trim_end().to_owned());
+        let first = match rows.first().and_then(|spec| spec.verb.rsplit_once(' ')) {
+            Some((table, _)) => {
+                format!("The following {table} commands are recognized (* => not implemented).")
+            }
+            None => "The following commands are recognized (* => not implemented).".to_owned(),
+        };
+        Reply::with_lines(ReplyCode::HelpMessage, first, lines, "HELP command successful.")
+    }
+
+    /// Marks what is recognized and no more.
+    fn star(&self, spec: &CommandSpec) -> &'static str {
+        if spec.works(&self.services.offered) { "" } else { "*" }
     }
 
     pub(in crate::session) fn feat(&self) -> Result<Reply, Stop> {
-        let mut lines = Vec::new();
-        for spec in COMMANDS.iter().filter(|spec| self.is_enabled(spec.verb)) {
-            for &line in spec.feat {
-                // MLST shows its facts, the chosen ones with a star (RFC 3659 section 7.8).
-                lines.push(if line == "MLST" {
-                    format!("MLST {}", self.parameters.facts.feat_line())
-                } else {
-                    line.to_owned()
-                });
-            }
-        }
+        let offered = command::all().filter(|spec| self.services.offered.includes(spec));
+        let lines = offered.filter_map(|spec| spec.feat.line(&self.parameters.choices));
         Ok(Reply::with_lines(ReplyCode::SystemStatus, "Extensions supported:", lines, "End"))
     }
 
-    pub(in crate::session) fn opts(&mut self, options: &[u8]) -> Result<Reply, Stop> {
-        let words: Vec<&[u8]> = options.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).collect();
-        let upper: Vec<Vec<u8>> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
-        let upper: Vec<&[u8]> = upper.iter().map(Vec::as_slice).collect();
-        match upper[..] {
-            [b"UTF8" | b"UTF-8"] | [b"UTF8" | b"UTF-8", b"ON"] => {
-                Ok(Reply::new(ReplyCode::CommandOkay, "Path-names are UTF-8."))
-            }
-            [b"UTF8" | b"UTF-8", b"OFF"] => {
-                Err(refused(ReplyCode::ArgumentError, "Path-names are always UTF-8 here, as RFC 2640 asks."))
-            }
-            [b"MLST"] | [b"MLST", _] => {
-                let names = words.get(1).copied().unwrap_or_default();
-                self.parameters.facts = FactSet::parse(names)
-                    .ok_or_else(|| refused(ReplyCode::ArgumentError, "Each fact ends with a semicolon."))?;
-                let text = format!("MLST OPTS {}", self.parameters.facts.names());
-                Ok(Reply::new(ReplyCode::CommandOkay, text.trim_end()))
-            }
-            _ => Err(refused(ReplyCode::ArgumentError, "This option is not known.")),
-        }
+    /// RFC 3659 section 7.9: the reply repeats the facts that are on.
+    pub(in crate::session) fn opts_mlst(&mut self, facts: FactSet) -> Result<Reply, Stop> {
+        self.parameters.choices.facts = facts;
+        Ok(Reply::new(ReplyCode::CommandOkay, format!("MLST OPTS {}", facts.names()).trim_end()))
     }
 
     pub(in crate::session) fn lang(&self, language: Option<Vec<u8>>) -> Result<Reply, Stop> {

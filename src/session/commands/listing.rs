@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::dtp::{Outgoing, TransferError, TransferFailure};
-use crate::proto::command::Access;
+use crate::proto::command::{Access, CommandSpec};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
@@ -15,27 +15,31 @@ const STATUS_SIZE: usize = 1 << 20;
 
 impl Session {
     pub(in crate::session) fn list(&mut self, argument: &[u8]) -> Result<Reply, Stop> {
-        self.send_listing(ListKind::List, argument)
+        self.send_listing(ListKind::List, argument, "file list")
     }
 
     pub(in crate::session) fn nlst(&mut self, argument: &[u8]) -> Result<Reply, Stop> {
-        self.send_listing(ListKind::Names, argument)
+        self.send_listing(ListKind::Names, argument, "file list")
     }
 
-    pub(in crate::session) fn mlsd(&mut self, path: Option<Vec<u8>>) -> Result<Reply, Stop> {
-        let facts = self.parameters.facts;
-        self.send_listing(ListKind::Facts(facts), &path.unwrap_or_default())
+    pub(in crate::session) fn mlsd(
+        &mut self,
+        path: Option<Vec<u8>>,
+        spec: &CommandSpec,
+    ) -> Result<Reply, Stop> {
+        let facts = self.parameters.choices.facts;
+        self.send_listing(ListKind::Facts(facts), &path.unwrap_or_default(), spec.verb)
     }
 
-    fn send_listing(&mut self, kind: ListKind, argument: &[u8]) -> Result<Reply, Stop> {
+    /// `shown` is what the preliminary reply calls it.
+    fn send_listing(&mut self, kind: ListKind, argument: &[u8], shown: &str) -> Result<Reply, Stop> {
         // A REST was for this transfer or for none: it must not turn up at a later one.
         self.leftover.restart_at = 0;
         let request = ListRequest { kind, argument, limits: self.list_limits() };
         let login = self.logged_in()?;
         let (vfs, cwd, rate) = (Rc::clone(&login.vfs), login.cwd.clone(), login.rates.download);
         let listing = vfs.listing(&cwd, request).map_err(|error| listing_refusal(argument, &error))?;
-        let shown: &[u8] = if matches!(kind, ListKind::Facts(_)) { b"MLSD" } else { b"file list" };
-        let opening = self.opening(shown, None);
+        let opening = self.opening(shown.as_bytes(), None);
         let (parameters, limits) = (self.parameters.transfer, self.transfer_limits(rate));
         let mut truncated = false;
         let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
@@ -66,7 +70,7 @@ impl Session {
 
     /// The facts of one file, over the control connection.
     pub(in crate::session) fn mlst(&mut self, path: Option<Vec<u8>>) -> Result<Reply, Stop> {
-        let facts = self.parameters.facts;
+        let facts = self.parameters.choices.facts;
         let login = self.logged_in()?;
         let typed = path.unwrap_or_default();
         let target = login.cwd.join(&typed).map_err(|_| bad_path())?;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::dtp::{DataPort, PortLease};
 use crate::proto::address::ExtendedPassive;
+use crate::proto::command::CommandSpec;
 use crate::proto::params::{FormatControl, RepresentationType, Structure, TransferMode};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
@@ -13,12 +14,19 @@ use crate::session::stop::{Stop, protocol_refusal, reason, refused};
 const FIRST_UNPRIVILEGED: u16 = 1024;
 
 impl Session {
-    pub(in crate::session) fn port(&mut self, address: SocketAddr, verb: &str) -> Result<Reply, Stop> {
+    /// PORT, EPRT and LPRT; `family_refusal` answers one that names the other family of addresses.
+    pub(in crate::session) fn port(
+        &mut self,
+        address: SocketAddr,
+        spec: &CommandSpec,
+        family_refusal: fn(&[u8]) -> Stop,
+    ) -> Result<Reply, Stop> {
+        let verb = spec.verb;
         self.refuse_after_epsv_all()?;
         self.parameters.data_port = DataPort::Unset;
         let (peer, named) = (self.host(), address.ip().to_canonical());
         if peer.is_ipv4() != named.is_ipv4() {
-            return Err(protocol_refusal(verb, &[if peer.is_ipv4() { 1 } else { 2 }]));
+            return Err(family_refusal(&[if peer.is_ipv4() { 1 } else { 2 }]));
         }
         // lftp names `::` where it listens on the loopback interface; it can only mean itself.
         let named = if named == Ipv6Addr::UNSPECIFIED { peer } else { named };
@@ -59,7 +67,7 @@ impl Session {
                 return Ok(Reply::new(ReplyCode::CommandOkay, "EPSV ALL command successful."));
             }
             ExtendedPassive::Ipv4 | ExtendedPassive::Ipv6 if protocol != ours => {
-                return Err(protocol_refusal("EPSV", &[if ours == ExtendedPassive::Ipv4 { 1 } else { 2 }]));
+                return Err(protocol_refusal(&[if ours == ExtendedPassive::Ipv4 { 1 } else { 2 }]));
             }
             _ => (),
         }

@@ -1,8 +1,7 @@
-//! SITE UMASK, IDLE and HELP; CHMOD and UTIME are with the files.
+//! SITE UMASK and IDLE; CHMOD and UTIME are with the files, HELP with the other HELP.
 
 use std::time::Duration;
 
-use crate::proto::command::{SITE_COMMANDS, site_spec};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::stop::{Stop, refused};
@@ -34,24 +33,5 @@ impl Session {
         }
         self.parameters.idle_timeout = Duration::from_secs(seconds);
         Ok(Reply::new(ReplyCode::CommandOkay, format!("Maximum IDLE time set to {seconds} seconds")))
-    }
-
-    pub(in crate::session) fn site_help(&self, verb: Option<Vec<u8>>) -> Result<Reply, Stop> {
-        let Some(verb) = verb else {
-            let star = |verb| if self.is_site_enabled(verb) { "" } else { "*" };
-            let names: Vec<String> =
-                SITE_COMMANDS.iter().map(|spec| format!("{}{}", spec.verb, star(spec.verb))).collect();
-            let first = "The following SITE commands are recognized (* => not implemented).";
-            return Ok(Reply::with_lines(
-                ReplyCode::HelpMessage,
-                first,
-                [names.join("  ")],
-                "End of SITE help.",
-            ));
-        };
-        let spec = site_spec(verb.trim_ascii())
-            .ok_or_else(|| refused(ReplyCode::ParameterNotImplemented, "This SITE command is not known."))?;
-        let text = format!("Syntax: SITE {} {}: {}", spec.verb, spec.syntax, spec.help);
-        Ok(Reply::new(ReplyCode::HelpMessage, text))
     }
 }
