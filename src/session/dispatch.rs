@@ -84,12 +84,12 @@ impl Session {
         }
     }
 
-    /// The reply to a line that is no command. The log gets its verb alone: the rest may be a secret.
+    /// The reply to a line that is no command. The log shows the verb alone: the rest may be a secret.
     fn not_understood(&self, error: ParseError, line: &[u8]) -> Stop {
         let verb = command::verb_of(line);
         log::debug!("{}: {} not understood", self.host(), verb.escape_ascii());
-        // A browser or a mail server on this port was sent here by somebody who wants it to carry out
-        // commands hidden in a form or a letter: it gets one reply, and nothing after it.
+        // An attacker can make a browser or a mail server connect here and send commands hidden in a
+        // form or a letter. Such a client gets one reply, and none of its lines is carried out.
         if command::is_of_another_protocol(verb) {
             log::warn!("{}: {} is not FTP", self.host(), verb[..verb.len().min(16)].escape_ascii());
             return Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, "This is an FTP server."));

@@ -14,7 +14,7 @@ use crate::proto::command::{self, Offered, Urgent};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::tls::Flow;
 
-/// What a transfer asks for whether to go on.
+/// A transfer asks it whether to go on.
 pub(crate) struct ControlWatch<'a> {
     control: &'a mut ControlConnection,
     offered: &'a Offered,
@@ -41,7 +41,7 @@ impl<'a> ControlWatch<'a> {
         }
     }
 
-    /// What the lines that have come say.
+    /// Answers the urgent ones among the lines that have come, and says whether the transfer goes on.
     pub(crate) fn look(&mut self, progress: &Progress) -> Verdict {
         let is_asked = |line: &[u8], what: Urgent| {
             command::urgent(line).is_some_and(|(spec, urgent)| urgent == what && self.offered.includes(spec))

@@ -1,7 +1,8 @@
-//! `Command`, and `COMMANDS`: one row per command, which says all that is to say of it.
+//! `Command`, and `COMMANDS`: one row per command, with all that the server knows of it.
 //!
 //! The parser, the login gate, HELP, FEAT, OPTS, `--deny-commands` and the log read the rows, so
-//! that they cannot disagree; no verb is written anywhere else. RFC 959 section 4.1; RFC 775 for
+//! that they cannot disagree. No other file contains a verb. A new command is a row, a variant, an
+//! arm in `session::dispatch` and a handler; the man page lists it too. RFC 959 section 4.1; RFC 775 for
 //! the X verbs; RFC 1639, 2389, 2428, 2640 and 3659 for what came later; RFC 765 for the mail
 //! verbs that left.
 
@@ -255,7 +256,7 @@ pub(crate) static COMMANDS: &[CommandSpec] = &[
     CommandSpec { verb: "MRCP", syntax: "<sp> user", help: "mail recipient", ..needs(Anyone) },
 ];
 
-/// MDTM sets times too, if MFMT may: so this row has a name.
+/// This row has a name, because MDTM may set a file's time where MFMT may.
 #[rustfmt::skip]
 pub(crate) const MFMT: CommandSpec = CommandSpec { verb: "MFMT", syntax: "<sp> YYYYMMDDhhmmss <sp> path-name", help: "set when a file was modified",
     feat: Line("MFMT"),
@@ -287,7 +288,7 @@ pub(crate) fn verb_of(line: &[u8]) -> &[u8] {
     Argument(line).split_once().0
 }
 
-/// What `line` asks of a transfer that runs. `None`: it waits for its turn.
+/// What `line` asks of the transfer that is running. `None`: the line waits until the transfer has ended.
 pub(crate) fn urgent(line: &[u8]) -> Option<(&'static CommandSpec, Urgent)> {
     let (verb, argument) = Argument(line).split_once();
     let spec = find(COMMANDS, verb)?;
@@ -295,12 +296,12 @@ pub(crate) fn urgent(line: &[u8]) -> Option<(&'static CommandSpec, Urgent)> {
     Some((spec, urgent))
 }
 
-/// The row of the command that `name` is the name of, such as `retr` or `site chmod`.
+/// The row for the full name of a command, such as `retr` or `site chmod`.
 pub(crate) fn named(name: &[u8]) -> Option<&'static CommandSpec> {
     find_in(COMMANDS, Argument(name))
 }
 
-/// All rows, those of SITE behind SITE's.
+/// Every row. The rows of SITE's table follow the row of SITE.
 pub(crate) fn all() -> impl Iterator<Item = &'static CommandSpec> {
     COMMANDS.iter().flat_map(|spec| std::iter::once(spec).chain(spec.table()))
 }
@@ -323,7 +324,7 @@ fn topic(rows: &'static [CommandSpec], argument: Argument<'_>) -> Result<Topic, 
     Ok(if spec.table().is_empty() { Topic::Command(spec) } else { Topic::Table(spec.table()) })
 }
 
-/// OPTS' argument: a verb and what its row takes, or UTF8, which is no command.
+/// OPTS' argument: a verb with the options that its row takes; or UTF8, which is no verb.
 fn options(argument: Argument<'_>) -> Result<Command, SyntaxError> {
     let (word, rest) = Argument(argument.0.trim_ascii_start()).split_word();
     if word.is_empty() {

@@ -1,10 +1,10 @@
-//! A row of `COMMANDS`: what can be said of a command, and how a row is found.
+//! A row of `COMMANDS`: its fields, how it is found, and how a line becomes a command by it.
 
 use super::Command;
 use crate::proto::argument::{Argument, SyntaxError};
 use crate::proto::facts::FactSet;
 
-/// A row. What it does not say is as in [`needs`].
+/// One row. The fields that a row leaves out have the values of [`needs`].
 #[derive(Debug)]
 pub(crate) struct CommandSpec {
     /// The full name: `RETR`, `SITE CHMOD`.
@@ -19,15 +19,15 @@ pub(crate) struct CommandSpec {
     pub feat: Feat,
     /// Whether the configuration leaves the command turned on.
     pub offered: fn(&Offered) -> bool,
-    /// It moves something over a data connection.
+    /// The command opens a data connection.
     pub opens_data_connection: bool,
-    /// It comes before a transfer: the session's thread is not named after it.
+    /// The command prepares a transfer: the session's thread is not named after it.
     pub prepares: bool,
-    /// Its argument must not be logged.
+    /// The argument must not be logged.
     pub secret: bool,
-    /// It does not wait for the end of the transfer that runs.
+    /// The command does not wait until the transfer that is running has ended.
     pub urgent: Option<Urgent>,
-    /// `OPTS`, this verb, and an argument.
+    /// Takes the argument of `OPTS` behind this verb.
     pub options: Option<TakeArgument>,
     pub parse: Parse,
 }
@@ -74,11 +74,11 @@ pub(crate) struct Offered {
     pub clear: bool,
     pub delete: bool,
     pub rename: bool,
-    /// Verbs of rows: `--deny-commands`.
+    /// `--deny-commands`, by the verbs of the rows.
     pub denied: Vec<&'static str>,
 }
 
-/// What an urgent command asks of a transfer that runs.
+/// What an urgent command asks of the transfer that is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Urgent {
     Abort,
@@ -88,13 +88,13 @@ pub(crate) enum Urgent {
     Quit,
 }
 
-/// What becomes of the argument.
+/// How the argument is read.
 #[derive(Debug)]
 pub(crate) enum Parse {
     /// "Recognized, not implemented": a 502, and a star in HELP.
     NotImplemented,
     Takes(TakeArgument),
-    /// The argument begins with a verb of a table of its own, or with a word that `other` knows.
+    /// The argument begins with a verb of a table of its own. `other` knows further words.
     Table {
         rows: &'static [CommandSpec],
         other: fn(&[u8]) -> Option<Command>,
@@ -144,13 +144,14 @@ impl CommandSpec {
         }
     }
 
-    /// The words that begin it, behind the `SITE` of a command of SITE.
+    /// The verb and its aliases, without the `SITE` of a command of SITE.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        let word = self.verb.rsplit(' ').next().unwrap_or(self.verb);
+        let start = self.verb.bytes().rposition(|byte| byte == b' ').map_or(0, |space| space + 1);
+        let word = &self.verb[start..];
         std::iter::once(word).chain(self.aliases.iter().copied())
     }
 
-    /// The commands that begin with this one.
+    /// The commands that the argument may begin with: those of SITE.
     pub(crate) fn table(&self) -> &'static [CommandSpec] {
         match self.parse {
             Parse::Table { rows, .. } => rows,
@@ -158,7 +159,7 @@ impl CommandSpec {
         }
     }
 
-    /// Whether it can be used at all.
+    /// Whether the command is implemented and turned on.
     pub(crate) fn works(&self, offered: &Offered) -> bool {
         !matches!(self.parse, Parse::NotImplemented) && offered.includes(self)
     }
@@ -203,7 +204,7 @@ pub(super) fn find_in(rows: &'static [CommandSpec], name: Argument<'_>) -> Optio
     found
 }
 
-/// The rest of a row: a command that needs so much, and has nothing else to say.
+/// The fields that a row leaves out; `access` is what the login must allow.
 pub(super) const fn needs(access: Access) -> CommandSpec {
     CommandSpec {
         verb: "",
