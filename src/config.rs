@@ -279,7 +279,9 @@ pub(crate) struct DataPolicy {
     pub peer_check: bool,
     /// `-R`: PORT and EPRT may name any address and port.
     pub foreign: bool,
-    /// `--data-timeout`: for the data connection to open, and for each stall while bytes flow.
+    /// `--connect-timeout`: for the data connection to be set up, its TLS handshake included.
+    pub connect_timeout: Duration,
+    /// `--data-timeout`: for each stall while bytes flow.
     pub timeout: Duration,
 }
 
@@ -298,6 +300,7 @@ impl Default for DataPolicy {
             active_source_port: None,
             peer_check: true,
             foreign: false,
+            connect_timeout: Duration::from_secs(60),
             timeout: Duration::from_secs(300),
         }
     }

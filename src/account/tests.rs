@@ -84,6 +84,7 @@ fn config(dir: &Path) -> Config {
             active_source_port: None,
             peer_check: true,
             foreign: false,
+            connect_timeout: second,
             timeout: second,
         },
         files: FilePolicy::default(),

@@ -8,6 +8,7 @@ pub(crate) mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use getopts::{Fail, HasArg, Matches, Occur};
 
@@ -56,8 +57,9 @@ pub(crate) struct Options {
     pub anonymous: AnonymousPolicy,
     /// `anonymous` of it is decided later.
     pub login: LoginPolicy,
-    /// `passive_ports` and `passive_address` of it are decided later.
+    /// `passive_ports`, `passive_address` and `connect_timeout` of it are decided later.
     pub data: DataPolicy,
+    pub connect_timeout: Option<Duration>,
     pub passive_ports: PassivePorts,
     pub passive_address: Option<String>,
     pub files: FilePolicy,
@@ -113,6 +115,7 @@ impl Default for Options {
             anonymous: AnonymousPolicy::default(),
             login: LoginPolicy::default(),
             data: DataPolicy::default(),
+            connect_timeout: None,
             passive_ports: PassivePorts::default(),
             passive_address: None,
             files: FilePolicy::default(),

@@ -207,6 +207,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         parse!(data.active_source_port, |word| number(word, 0..=u16::MAX).map(Some))).of(Data),
     value("", "data-peer-check", "ip|off", "passive connections must come from the client (ip)",
         parse!(data.peer_check, |word| one_of(word, &[("ip", true), ("off", false)]))).of(Data),
+    value("", "connect-timeout", "SECS", "give up a data connection not set up by then (60)",
+        parse!(connect_timeout, |word| seconds(word).map(Some))).of(Data),
     value("", "data-timeout", "SECS", "give up a data connection that stalls for this long (300)",
         parse!(data.timeout, seconds)).of(Data),
     flag("R", "allow-foreign-data", "PORT may name other hosts and low ports", set!(data.foreign = true)).of(Data),

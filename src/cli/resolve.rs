@@ -310,6 +310,8 @@ fn data_policy(options: &Options, limits: &Limits) -> Result<DataPolicy, Problem
     if let Some(name) = &options.passive_address {
         data.passive_address = Some(passive_address(name)?);
     }
+    // Whoever wants to hear soon of a stall wants to hear as soon of a connection that never was.
+    data.connect_timeout = options.connect_timeout.unwrap_or(data.connect_timeout.min(data.timeout));
     Ok(data)
 }
 

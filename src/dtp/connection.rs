@@ -24,22 +24,23 @@ const DRAIN_BYTES: usize = 1 << 20;
 pub(crate) struct DataConnection {
     pub(super) stream: TcpStream,
     pub(super) tls: Option<Box<TlsConnection>>,
+    /// When it must be ready for use, which TLS may still have to make it.
+    set_up_by: Option<Instant>,
     /// The client has said that it sends no more.
     pub(super) at_end: bool,
 }
 
 impl DataConnection {
-    pub(super) fn new(stream: TcpStream) -> DataConnection {
-        DataConnection { stream, tls: None, at_end: false }
+    pub(super) fn new(stream: TcpStream, set_up_by: Option<Instant>) -> DataConnection {
+        DataConnection { stream, tls: None, set_up_by, at_end: false }
     }
 
-    /// Shakes hands, by `deadline`. `require_reuse`: the client must prove that it is
-    /// the one of the control connection, by resuming one of its sessions.
+    /// Shakes hands. `require_reuse`: the client must prove that it is the one of the
+    /// control connection, by resuming one of its sessions.
     pub(crate) fn secure(
         &mut self,
         mut tls: TlsConnection,
         require_reuse: bool,
-        deadline: Option<Instant>,
         watch: &mut dyn Watch,
     ) -> Result<(), OpenError> {
         // A handshake is several small writes each way: one must not wait for the other's
@@ -51,7 +52,7 @@ impl DataConnection {
                 Some(events) => events,
                 None => continue,
             };
-            match watch::wait(Some((self.stream.as_fd(), events)), watch, &progress, deadline)? {
+            match watch::wait(Some((self.stream.as_fd(), events)), watch, &progress, self.set_up_by)? {
                 Woken::Ready | Woken::Gone => (),
                 Woken::TimedOut => return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into())),
             }

@@ -25,8 +25,10 @@ pub(crate) struct TransferLimits {
 pub(crate) enum OpenError {
     /// No PORT or PASV came first.
     NotSet,
-    /// Nobody connected or answered within `DataPolicy::timeout`.
+    /// Nobody connected or answered within `DataPolicy::connect_timeout`.
     TimedOut,
+    /// Others than the client connected, and were refused.
+    OnlyStrangers,
     /// The client said ABOR.
     Aborted,
     ControlLost(io::Error),

@@ -24,6 +24,8 @@ const SOURCE_PORT_PAUSES: [Duration; 3] =
 const FIRST_UNPRIVILEGED: u16 = 1024;
 /// Strangers on one passive port that the log names.
 const STRANGERS_TOLD: u32 = 5;
+/// How long the client is waited for once somebody else has connected in its place.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Where the next data connection comes from. It serves one transfer.
 #[derive(Debug, Default)]
@@ -45,7 +47,7 @@ pub(crate) struct ControlPair {
 }
 
 impl DataPort {
-    /// Connects or accepts, within `policy.timeout`. A passive port goes back to
+    /// Connects or accepts, within `policy.connect_timeout`. A passive port goes back to
     /// the allocator, whatever comes of it.
     pub(crate) fn open(
         self,
@@ -58,8 +60,8 @@ impl DataPort {
             policy,
             watch,
             progress: Progress::new(None),
-            deadline: sockets::deadline_in(policy.timeout),
-            hurried: false,
+            deadline: sockets::deadline_in(policy.connect_timeout),
+            gone: false,
         };
         match self {
             DataPort::Unset => Err(OpenError::NotSet),
@@ -76,8 +78,8 @@ struct Opening<'a> {
     watch: &'a mut dyn Watch,
     progress: Progress,
     deadline: Option<Instant>,
-    /// The client is gone, and the deadline is `LATE` after that.
-    hurried: bool,
+    /// The client is gone.
+    gone: bool,
 }
 
 impl Opening<'_> {
@@ -86,21 +88,29 @@ impl Opening<'_> {
         let mut strangers = 0;
         loop {
             match sockets::accept_nonblocking(lease.listener()) {
-                Ok((stream, peer)) if self.is_welcome(peer) => return Ok(DataConnection::new(stream)),
-                Ok((_, peer)) => {
+                Ok((stream, peer)) => {
+                    if self.is_welcome(peer) {
+                        return Ok(DataConnection::new(stream, self.deadline));
+                    }
+                    // At once: whoever it is shall not wait as long as we do.
+                    drop(stream);
                     strangers += 1;
                     self.log_stranger(lease.port(), peer, strangers);
+                    if strangers == 1 {
+                        self.hurry(GRACE);
+                    }
                     // However many come, they must not keep us here for ever.
                     if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                        return Err(OpenError::TimedOut);
+                        return Err(OpenError::OnlyStrangers);
                     }
-                    self.wait(lease.listener().as_fd(), PollFlags::IN)?;
                 }
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(lease.listener().as_fd(), PollFlags::IN)?;
-                }
-                Err(err) if sockets::is_lost_client(&err) => (),
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => (),
+                Err(err) if sockets::is_lost_client(&err) => continue,
                 Err(err) => return Err(OpenError::Failed(err)),
+            }
+            match self.wait(lease.listener().as_fd(), PollFlags::IN) {
+                Err(OpenError::TimedOut) if strangers > 0 => return Err(OpenError::OnlyStrangers),
+                waited => waited?,
             }
         }
     }
@@ -144,7 +154,8 @@ impl Opening<'_> {
     fn connect_from(&mut self, from: SocketAddr, target: SocketAddr) -> Result<DataConnection, OpenError> {
         let connecting = Connecting::start(from, target).map_err(OpenError::Failed)?;
         self.wait(connecting.as_fd(), PollFlags::OUT)?;
-        connecting.finish().map(DataConnection::new).map_err(OpenError::Failed)
+        let stream = connecting.finish().map_err(OpenError::Failed)?;
+        Ok(DataConnection::new(stream, self.deadline))
     }
 
     /// A link-local address means nothing without the network it is on, which
@@ -185,16 +196,20 @@ impl Opening<'_> {
             match watch::wait(Some((fd, events)), self.watch, &self.progress, self.deadline)? {
                 Woken::Ready => return Ok(()),
                 Woken::TimedOut => return Err(OpenError::TimedOut),
-                Woken::Gone => self.hurry(),
+                Woken::Gone => self.note_gone(),
             }
         }
     }
 
     /// The client is gone. It made its data connection before that, or will not any more.
-    fn hurry(&mut self) {
-        if !mem::replace(&mut self.hurried, true) {
-            self.deadline = self.deadline.into_iter().chain(sockets::deadline_in(LATE)).min();
+    fn note_gone(&mut self) {
+        if !mem::replace(&mut self.gone, true) {
+            self.hurry(LATE);
         }
+    }
+
+    fn hurry(&mut self, grace: Duration) {
+        self.deadline = self.deadline.into_iter().chain(sockets::deadline_in(grace)).min();
     }
 
     fn sleep(&mut self, pause: Duration) -> Result<(), OpenError> {
@@ -203,7 +218,7 @@ impl Opening<'_> {
             return Err(OpenError::TimedOut);
         }
         while watch::wait(None, self.watch, &self.progress, until)? == Woken::Gone {
-            self.hurry();
+            self.note_gone();
         }
         Ok(())
     }

@@ -82,7 +82,8 @@ fn policy(timeout: Duration) -> DataPolicy {
         active_source_port: Some(0),
         peer_check: true,
         foreign: false,
-        timeout,
+        connect_timeout: timeout,
+        timeout: MINUTE,
     }
 }
 
@@ -240,7 +241,7 @@ pub(super) fn connection() -> (DataConnection, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (ours, _) = sockets::accept_nonblocking(&listener).unwrap();
-    (DataConnection::new(ours), client)
+    (DataConnection::new(ours, None), client)
 }
 
 #[test]

@@ -10,7 +10,6 @@ use std::time::Instant;
 use super::Session;
 use crate::config::TlsRequired;
 use crate::dtp::{DataConnection, OpenError, Watch};
-use crate::sys::sockets;
 use crate::tls::{Binding, Flow};
 
 /// The protection of one session.
@@ -120,8 +119,6 @@ pub(super) struct DataProtection {
     binding: Binding,
     flow: Flow,
     require_reuse: bool,
-    /// The longest that the handshake may take.
-    timeout: std::time::Duration,
 }
 
 impl DataProtection {
@@ -133,7 +130,6 @@ impl DataProtection {
             binding,
             flow,
             require_reuse: config.tls.as_ref().is_none_or(|policy| policy.require_reuse),
-            timeout: config.limits.login_timeout.min(config.data.timeout),
         })
     }
 
@@ -143,6 +139,6 @@ impl DataProtection {
         watch: &mut dyn Watch,
     ) -> Result<(), OpenError> {
         let tls = self.binding.data(self.flow).map_err(OpenError::Handshake)?;
-        connection.secure(tls, self.require_reuse, sockets::deadline_in(self.timeout), watch)
+        connection.secure(tls, self.require_reuse, watch)
     }
 }

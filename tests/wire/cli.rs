@@ -81,6 +81,7 @@ fn bad_values_are_found_at_the_start_and_named() {
         ("--passive-address-exempt", "x"),
         ("--active-source-port", "70000"),
         ("--data-peer-check", "maybe"),
+        ("--connect-timeout", "x"),
         ("--data-timeout", "x"),
         ("--max-clients", "many"),
         ("--max-per-ip", "x"),

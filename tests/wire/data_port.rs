@@ -1,5 +1,6 @@
 //! PORT, EPRT, LPRT, PASV, EPSV, LPSV: where the data connection comes from, and whom it is refused.
 
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::client::{Client, DataPort, Via, accept, connect, connect_from, eprt_command, port_command};
@@ -229,6 +230,23 @@ fn the_data_connection_of_another_host_is_not_taken() {
 }
 
 #[test]
+fn another_host_is_hung_up_on_at_once_and_a_client_that_does_not_come_is_told_soon() {
+    let server = Server::start(&[]);
+    server.write("file", "content");
+    let mut client = server.log_in();
+    let address = client.pasv();
+    let mut stranger = connect_from(OTHER, address).expect("the port is open");
+    client.send("RETR file").expect_any(&[125, 150]);
+    let end = stranger.read(&mut [0]);
+    let reset = |err: &std::io::Error| err.kind() == std::io::ErrorKind::ConnectionReset;
+    assert!(matches!(end, Ok(0)) || end.as_ref().is_err_and(reset), "{end:?}");
+    server.log.wait_for("refused: the client is 127.0.0.1");
+    client.send("STAT").expect_any(&[211, 213]); // It is still waited for the client,
+    assert_eq!(client.reply().code, 425); // but not as long as if nobody had come.
+    assert_eq!(client.retr("file"), b"content");
+}
+
+#[test]
 fn what_another_host_sends_is_not_stored() {
     let server = Server::start(&[]);
     let mut client = server.log_in();
@@ -307,16 +325,31 @@ fn a_port_where_nobody_listens_is_told() {
 
 #[test]
 fn a_client_that_does_not_connect_is_told() {
-    let server = Server::start(&["--data-timeout", "1"]);
-    server.write("file", "x");
-    let mut client = server.log_in();
-    client.pasv();
-    let mut reply = client.send("RETR file").reply();
-    if reply.code == 150 {
-        reply = client.reply();
+    for options in [&["--connect-timeout", "1"][..], &["--data-timeout", "1"]] {
+        let server = Server::start(options);
+        server.write("file", "x");
+        let mut client = server.log_in();
+        client.pasv();
+        let mut reply = client.send("RETR file").reply();
+        if reply.code == 150 {
+            reply = client.reply();
+        }
+        assert_eq!(reply.code, 425, "{}", reply.text());
+        assert_eq!(client.retr("file"), b"x");
     }
-    assert_eq!(reply.code, 425, "{}", reply.text());
-    assert_eq!(client.retr("file"), b"x");
+}
+
+#[test]
+fn a_transfer_may_take_longer_than_its_connection() {
+    let server = Server::start(&["--connect-timeout", "1"]);
+    let mut client = server.log_in();
+    let mut data = client.start("STOR file");
+    let begun = std::time::Instant::now();
+    wait_until("the time to connect is over", || (begun.elapsed().as_secs() >= 2).then_some(()));
+    std::io::Write::write_all(&mut data, b"late").expect("the server takes it");
+    drop(data);
+    client.expect(226);
+    assert_eq!(server.read("file"), b"late");
 }
 
 #[test]

@@ -420,7 +420,7 @@ fn abor_is_heard_in_a_stream_that_never_waits() {
     user.write_all(b"x").unwrap();
     let mut watch = Impatient(control);
     let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
-    let mut null = DataConnection::new(TcpStream::from(OwnedFd::from(null)));
+    let mut null = DataConnection::new(TcpStream::from(OwnedFd::from(null)), None);
     let mut flow = Flow::new(&mut null, &LIMITS, None, &mut watch);
     let outcome = flow.write_all(&vec![0; 64 << 10]).and_then(|()| flow.write_all(&vec![0; 2 << 20]));
     assert!(matches!(outcome, Err(TransferError::Aborted)), "{outcome:?}");

@@ -115,6 +115,10 @@ impl Session {
             Failure::NotOpened(OpenError::TimedOut) => {
                 refused(CannotOpenDataConnection, "Can't open data connection: timed out.")
             }
+            Failure::NotOpened(OpenError::OnlyStrangers) => {
+                let text = "Can't open data connection: it must come from the address of this one.";
+                refused(CannotOpenDataConnection, text)
+            }
             Failure::NotOpened(OpenError::Failed(error)) => {
                 refusal(CannotOpenDataConnection, "Can't open data connection", &error)
             }
