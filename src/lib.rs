@@ -18,6 +18,7 @@
 //! vfs/         4 FILES: the tree the client sees, with the account's rights
 //! dtp/         4 DATA, the server-DTP: the data connection and the bytes on it
 //! helpers/     processes that do what a session's thread must not, such as asking PAM
+//! events.rs    what happened, made once; the logs, wtmp and the counters read it
 //! logging/     what the administrator reads: syslog or standard error, the transfer log, wtmp
 //! tls/         certificates, and TLS connections of both kinds
 //! proto/       5 REPLY, and the rest of the pure protocol: bytes in, values out
@@ -34,6 +35,7 @@ mod cli;
 mod clients;
 mod config;
 mod dtp;
+mod events;
 mod helpers;
 mod logging;
 mod operator;

@@ -113,7 +113,7 @@ impl Admission {
         *places.hosts.entry(host).or_default() += 1;
         places.last_id += 1;
         let presence = Arc::new(Presence::new(places.last_id, host));
-        places.sessions.insert(presence.id, Arc::clone(&presence));
+        places.sessions.insert(presence.place, Arc::clone(&presence));
         Ok(Slot { admission: Arc::clone(self), host, presence })
     }
 
@@ -159,7 +159,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.presence.detach();
         let mut places = self.admission.places.lock();
-        places.sessions.remove(&self.presence.id);
+        places.sessions.remove(&self.presence.place);
         places.clients -= 1;
         give_back(&mut places.hosts, &self.host);
     }

@@ -5,11 +5,13 @@
 //! that nobody else holds for long.
 
 use std::net::{IpAddr, Shutdown, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
+use crate::events::{Event, User, What};
 use crate::sys::process;
 
 /// An unknown size.
@@ -17,7 +19,10 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// One client, from its arrival to its end.
 pub(crate) struct Presence {
-    pub id: u64,
+    /// The key among the places.
+    pub(super) place: u64,
+    /// The number of its session; 0 before it has one.
+    number: AtomicU64,
     host: IpAddr,
     arrived: SystemTime,
     clock: Instant,
@@ -34,7 +39,7 @@ pub(crate) struct Presence {
 
 #[derive(Default)]
 struct Doing {
-    user: Option<User>,
+    user: Option<Arc<User>>,
     /// A verb of ours; the client's own words do not come here.
     verb: &'static str,
     /// The one that the thread is called after.
@@ -44,13 +49,6 @@ struct Doing {
     /// Since when bytes move.
     moving: Option<Instant>,
     reason: &'static str,
-}
-
-/// Who logged in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct User {
-    pub name: String,
-    pub anonymous: bool,
 }
 
 /// When a session must go.
@@ -67,9 +65,10 @@ const NOW: u8 = 2;
 
 // The session's side.
 impl Presence {
-    pub(super) fn new(id: u64, host: IpAddr) -> Presence {
+    pub(super) fn new(place: u64, host: IpAddr) -> Presence {
         Presence {
-            id,
+            place,
+            number: AtomicU64::new(0),
             host,
             arrived: SystemTime::now(),
             clock: Instant::now(),
@@ -91,15 +90,22 @@ impl Presence {
         self.stream.lock().take();
     }
 
-    /// It is on the calling thread now, and nobody yet: it is new, or begins anew.
+    /// It is on the calling thread now, and nobody yet: it is new, or begins anew. A new one gets
+    /// its number here: the thread's, which no other session of the machine has at the time.
     pub(crate) fn appear(&self) {
+        self.set_number(process::thread_number());
         let mut doing = self.doing.lock();
         (doing.user, doing.verb, doing.named) = (None, "", "");
         process::name_thread(&thread_name(&doing, self.host));
     }
 
+    /// Its number, unless it has one already.
+    pub(crate) fn set_number(&self, number: u64) {
+        let _ = self.number.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// Who it is from now on.
-    pub(crate) fn set_user(&self, user: Option<User>) {
+    pub(crate) fn set_user(&self, user: Option<Arc<User>>) {
         self.doing.lock().user = user;
     }
 
@@ -163,7 +169,19 @@ impl Presence {
 
 // The operator's side.
 impl Presence {
-    pub(crate) fn user(&self) -> Option<User> {
+    /// The number of its session, as the log has it; 0 before it has one.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Makes an event of this session's, for its readers.
+    pub(crate) fn event(&self, what: What<'_>, tell: impl FnOnce(&Event<'_>)) {
+        let user = self.user();
+        let session = Some(self.number()).filter(|&number| number != 0);
+        tell(&Event { session, host: self.host, user: user.as_deref(), what });
+    }
+
+    pub(crate) fn user(&self) -> Option<Arc<User>> {
         self.doing.lock().user.clone()
     }
 
@@ -191,7 +209,7 @@ impl Presence {
             }
         });
         Snapshot {
-            id: self.id,
+            id: self.number(),
             host: self.host,
             arrived: self.arrived,
             user: doing.user.clone(),
@@ -207,7 +225,7 @@ pub(crate) struct Snapshot {
     pub id: u64,
     pub host: IpAddr,
     pub arrived: SystemTime,
-    pub user: Option<User>,
+    pub user: Option<Arc<User>>,
     pub idle: Duration,
     pub verb: &'static str,
     pub moving: Option<Moving>,
@@ -249,9 +267,13 @@ fn thread_name(doing: &Doing, host: IpAddr) -> String {
 mod tests {
     use super::*;
 
+    fn user(name: &str) -> Arc<User> {
+        Arc::new(User { name: name.to_owned(), email: None, confined: false })
+    }
+
     fn presence() -> Presence {
         let presence = Presence::new(7, "192.0.2.1".parse().unwrap());
-        presence.set_user(Some(User { name: "joe".to_owned(), anonymous: false }));
+        presence.set_user(Some(user("joe")));
         presence.begin_command("RETR", false);
         presence
     }
@@ -261,9 +283,9 @@ mod tests {
         let mut doing = Doing { verb: "RETR", ..Doing::default() };
         let name = |doing: &Doing, host: &str| thread_name(doing, host.parse().unwrap());
         assert_eq!(name(&doing, "10.0.0.1"), "?@10.0.0.1/RETR");
-        doing.user = Some(User { name: "josephine\u{e9}".to_owned(), anonymous: false });
+        doing.user = Some(user("josephine\u{e9}"));
         assert_eq!(name(&doing, "2001:db8::17"), "joseph@:17/RETR");
-        doing.user = Some(User { name: "a\u{e9}".to_owned(), anonymous: false });
+        doing.user = Some(user("a\u{e9}"));
         assert_eq!(name(&doing, "192.0.2.1"), "a?@2.0.2.1/RETR");
         for verb in ["", "A", "EPSV", "LONGER"] {
             doing.verb = verb;

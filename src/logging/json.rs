@@ -7,14 +7,29 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use log::Record;
 use log::kv::{self, Key, Value, VisitSource};
 
+use super::context;
+
 use crate::proto::calendar::CivilTime;
 
 /// One record of the log: when, how grave, its parts, and the text.
 pub(super) fn record_line(record: &Record<'_>) -> String {
     let mut object = Object::now();
     object.string("level", record.level().as_str().to_ascii_lowercase().as_bytes());
+    let parts = record.key_values();
+    let has = |name: &str| parts.get(Key::from_str(name)).is_some();
+    if let Some(session) = context::current() {
+        if !has("session") {
+            object.number("session", session.number);
+        }
+        if !has("host") {
+            object.string("host", session.host.to_string().as_bytes());
+        }
+        if let Some(user) = session.user.filter(|_| !has("user") && !has("email")) {
+            object.string("user", user.as_bytes());
+        }
+    }
     // Our own keys and values do not fail to be visited.
-    let _ = record.key_values().visit(&mut object);
+    let _ = parts.visit(&mut object);
     object.string("message", record.args().to_string().as_bytes());
     object.end()
 }

@@ -1,20 +1,17 @@
 //! Logins and logouts in wtmp.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::RwLock;
 
 use crate::config::WtmpUse;
+use crate::events::{Event, What};
 use crate::sys::wtmp::Wtmp;
 
 /// The system's record of logins, opened at start, or nothing.
 pub(crate) struct Logins {
     wtmp: RwLock<Option<Wtmp>>,
-    /// Sessions are told apart by the line they would have on a terminal.
-    next_line: AtomicU32,
 }
 
 impl Logins {
@@ -27,17 +24,18 @@ impl Logins {
                 Some(Wtmp::open().map_err(|err| io::Error::new(err.kind(), format!("-w, --wtmp: {err}")))?)
             }
         };
-        Ok(Arc::new(Logins { wtmp: RwLock::new(wtmp), next_line: AtomicU32::new(1) }))
+        Ok(Arc::new(Logins { wtmp: RwLock::new(wtmp) }))
     }
 
-    /// Records that `user` logged in from `host`, and the logout when the value
-    /// is dropped.
-    pub(crate) fn record(self: &Arc<Self>, user: &str, host: IpAddr) -> LoginRecord {
-        // Servers started by inetd number their only session alike, so that the process is part of it.
-        let number = self.next_line.fetch_add(1, Ordering::Relaxed);
-        let line = format!("ftpd{}.{number}", std::process::id());
-        self.write(|wtmp| wtmp.login(&line, user, host));
-        LoginRecord { logins: Arc::clone(self), line }
+    /// Records a login, and its end when the value is dropped. `None`: the event is no login.
+    pub(crate) fn record(self: &Arc<Self>, event: &Event<'_>) -> Option<LoginRecord> {
+        let (What::LoggedIn, Some(user), Some(session)) = (event.what, event.user, event.session) else {
+            return None;
+        };
+        // Logins are told apart by the line they would have on a terminal: ftpd has the process in it.
+        let line = format!("ftpd{session}");
+        self.write(|wtmp| wtmp.login(&line, &user.name, event.host));
+        Some(LoginRecord { logins: Arc::clone(self), line })
     }
 
     /// Opens the record anew, after it was rotated. If that fails, the old one goes on.

@@ -5,9 +5,11 @@
 //! [`word`] or [`text`], so that no name looks like the end of its record; and
 //! whatever a caller forgets, a record is one line.
 
+mod context;
 mod escape;
 pub(crate) mod json;
 mod logins;
+mod story;
 mod syslog;
 mod transfers;
 
@@ -16,6 +18,7 @@ use std::panic;
 
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Target};
+use log::kv::Key;
 use log::{Level, LevelFilter, Record};
 
 use crate::config::{LogFormat, Logging, Start};
@@ -23,9 +26,11 @@ use crate::proto::calendar::CivilTime;
 use crate::sys::clock;
 use crate::sys::process;
 
+pub(crate) use context::SessionLines;
 pub(crate) use escape::{text, word};
 pub(crate) use logins::{LoginRecord, Logins};
-pub(crate) use transfers::{Direction, Transfer, TransferLog, User};
+pub(crate) use story::tell;
+pub(crate) use transfers::TransferLog;
 
 /// The name in syslog of every ftpd, which log filters look for.
 const IDENT: &str = "ftpd";
@@ -51,11 +56,9 @@ pub(crate) fn init(logging: &Logging, start: Start) {
                 (LogFormat::Text, false) => write_for_people(out, record),
             })
         }
-        Start::Daemon | Start::Connected | Start::Activated => {
-            builder.target(Target::Pipe(Box::new(syslog::Syslog::open()))).format(move |out, record| {
-                write_for_syslog(out, facility, &text_of(format, record), record.level())
-            })
-        }
+        Start::Daemon | Start::Connected | Start::Activated => builder
+            .target(Target::Pipe(Box::new(syslog::Syslog::open())))
+            .format(move |out, record| write_for_syslog(out, facility, record, &text_of(format, record))),
     };
     // A second call, which only tests make, changes nothing.
     let _ = builder.try_init();
@@ -77,13 +80,25 @@ fn write_for_people(out: &mut Formatter, record: &Record<'_>) -> std::io::Result
         Level::Warn => "warning: ",
         Level::Info | Level::Debug | Level::Trace => "",
     };
-    writeln!(out, "{} ferryd[{}]: {level}{}", local_now().stamp(), std::process::id(), one_line(record))
+    writeln!(out, "{} ferryd[{}]: {level}{}", local_now().stamp(), number_of(record), one_line(record))
 }
 
 /// One datagram, as syslog(3) makes it: `<priority>Nov  1 08:00:00 ftpd[17]: text`.
-fn write_for_syslog(out: &mut Formatter, facility: u8, text: &str, level: Level) -> std::io::Result<()> {
-    let priority = syslog::priority(facility, level);
-    write!(out, "<{priority}>{} {IDENT}[{}]: {text}", local_now().stamp(), std::process::id())
+fn write_for_syslog(
+    out: &mut Formatter,
+    facility: u8,
+    record: &Record<'_>,
+    text: &str,
+) -> std::io::Result<()> {
+    let priority = syslog::priority(facility, record.level());
+    write!(out, "<{priority}>{} {IDENT}[{}]: {text}", local_now().stamp(), number_of(record))
+}
+
+/// What stands in the tag: the number of the session whose line it is, or that of this process.
+fn number_of(record: &Record<'_>) -> u64 {
+    let named = record.key_values().get(Key::from_str("session")).and_then(|value| value.to_u64());
+    let own = || context::current().map(|session| session.number);
+    named.or_else(own).unwrap_or_else(|| std::process::id().into())
 }
 
 fn text_of(format: LogFormat, record: &Record<'_>) -> String {

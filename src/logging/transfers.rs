@@ -15,47 +15,64 @@ use super::escape::is_visible;
 use super::json::Object;
 use super::local_now;
 use crate::config::{LogFormat, Logging};
+use crate::events::{Change, ChangeKind, Direction, Event, Paths, Transfer, User, What};
 use crate::proto::calendar::CivilTime;
 
 /// Where FreeBSD's ftpd keeps the statistics; written only if it exists.
 pub(crate) const STATFILE: &str = "/var/log/ftpd";
 
-/// One file that was moved, or was to be.
-pub(crate) struct Transfer<'a> {
-    pub peer: IpAddr,
-    pub user: User<'a>,
-    pub direction: Direction,
-    /// The whole path, as the server's administrator would write it.
-    pub path: &'a [u8],
-    /// Finds the path in the client's tree, without links: only the statistics want it.
-    pub path_in_tree: &'a dyn Fn() -> Vec<u8>,
-    /// Where the statistics go, of a virtual host that has a file of its own.
-    pub statfile: Option<&'a Path>,
-    /// Bytes that went over the data connection.
-    pub bytes: u64,
-    pub elapsed: Duration,
-    /// TYPE A, rather than image.
-    pub ascii: bool,
-    /// False when it was cut off.
-    pub complete: bool,
+/// A record in the making.
+struct Row<'a> {
+    peer: IpAddr,
+    session: Option<u64>,
+    user: &'a User,
+    direction: Way,
+    paths: &'a Paths<'a>,
+    bytes: u64,
+    elapsed: Duration,
+    ascii: bool,
+    complete: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// To the client: RETR.
+enum Way {
     Outgoing,
-    /// From the client: STOR, STOU, APPE.
     Incoming,
     /// DELE, which some readers of the log count too.
     Deleted,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum User<'a> {
-    /// The login name.
-    Real(&'a [u8]),
-    /// What the client gave for a password.
-    Anonymous(&'a [u8]),
+impl<'a> Row<'a> {
+    /// `None`: nothing for this log.
+    fn of(event: &Event<'a>) -> Option<Row<'a>> {
+        let (peer, session, user) = (event.host, event.session, event.user?);
+        match event.what {
+            What::Transferred(Transfer { direction, path, bytes, elapsed, ascii, complete, .. }) => {
+                let direction = match direction {
+                    Direction::Outgoing => Way::Outgoing,
+                    Direction::Incoming => Way::Incoming,
+                };
+                Some(Row { peer, session, user, direction, paths: path, bytes, elapsed, ascii, complete })
+            }
+            What::Changed(Change { kind: ChangeKind::Delete, path, bytes, failure: None, .. }) => Some(Row {
+                peer,
+                session,
+                user,
+                direction: Way::Deleted,
+                paths: path,
+                bytes,
+                elapsed: Duration::ZERO,
+                ascii: false,
+                complete: true,
+            }),
+            _ => None,
+        }
+    }
+
+    /// What the client gave for a password, or the login name.
+    fn name(&self) -> &'a [u8] {
+        self.user.email.as_ref().unwrap_or(&self.user.name).as_bytes()
+    }
 }
 
 /// What marks transfers in the log (`-X`).
@@ -94,13 +111,14 @@ impl TransferLog {
         })
     }
 
-    /// Writes `transfer` down. A log that cannot be written costs no session:
+    /// Writes down what belongs here. A log that cannot be written costs no session:
     /// it is said in the other log.
-    pub(crate) fn record(&self, transfer: &Transfer<'_>) {
+    pub(crate) fn record(&self, event: &Event<'_>) {
+        let Some(row) = Row::of(event) else { return };
         if self.xferlog.is_some() || self.to_log {
             let line = match self.format {
-                LogFormat::Text => xferlog_line(local_now(), transfer),
-                LogFormat::Json => json_line(transfer),
+                LogFormat::Text => xferlog_line(local_now(), &row),
+                LogFormat::Json => json_line(&row),
             };
             if let Some(xferlog) = &self.xferlog {
                 xferlog.append(format!("{line}\n").as_bytes());
@@ -112,11 +130,9 @@ impl TransferLog {
             }
         }
         // As FreeBSD's: what is empty is not counted.
-        if let (User::Anonymous(ident), Direction::Outgoing, 1..) =
-            (transfer.user, transfer.direction, transfer.bytes)
-        {
-            let append = |file: &LogFile| file.append(&statfile_line(local_now(), transfer, ident));
-            match transfer.statfile {
+        if let (Some(email), Way::Outgoing, 1..) = (&row.user.email, row.direction, row.bytes) {
+            let append = |file: &LogFile| file.append(&statfile_line(local_now(), &row, email.as_bytes()));
+            match row.paths.statfile {
                 None => self.statfile.iter().for_each(append),
                 Some(path) => {
                     let file = self.statfiles.read().iter().find(|file| file.path == path).cloned();
@@ -154,67 +170,64 @@ impl TransferLog {
 }
 
 /// The 18 words of an xferlog record.
-fn xferlog_line(now: CivilTime, transfer: &Transfer<'_>) -> String {
-    let (access, user) = match transfer.user {
-        User::Real(name) => ('r', name),
-        User::Anonymous(email) => ('a', email),
-    };
-    let direction = match transfer.direction {
-        Direction::Outgoing => 'o',
-        Direction::Incoming => 'i',
-        Direction::Deleted => 'd',
+fn xferlog_line(now: CivilTime, row: &Row<'_>) -> String {
+    let access = if row.user.is_anonymous() { 'a' } else { 'r' };
+    let direction = match row.direction {
+        Way::Outgoing => 'o',
+        Way::Incoming => 'i',
+        Way::Deleted => 'd',
     };
     format!(
         "{} {} {} {} {} {} _ {direction} {access} {} ftp 0 * {}",
         now.ctime(),
-        whole_seconds(transfer.elapsed),
-        transfer.peer,
-        transfer.bytes,
-        field(transfer.path, is_visible),
-        if transfer.ascii { 'a' } else { 'b' },
-        field(user, is_visible),
-        if transfer.complete { 'c' } else { 'i' },
+        whole_seconds(row.elapsed),
+        row.peer,
+        row.bytes,
+        field(&(row.paths.real)(), is_visible),
+        if row.ascii { 'a' } else { 'b' },
+        field(row.name(), is_visible),
+        if row.complete { 'c' } else { 'i' },
     )
 }
 
 /// The same as an object of JSON.
-fn json_line(transfer: &Transfer<'_>) -> String {
+fn json_line(row: &Row<'_>) -> String {
     let mut object = Object::now();
     object.string("event", b"transfer");
-    object.string("host", transfer.peer.to_string().as_bytes());
-    match transfer.user {
-        User::Real(name) => object.string("user", name),
-        User::Anonymous(email) => object.string("email", email),
+    if let Some(session) = row.session {
+        object.number("session", session);
     }
-    object.truth("anonymous", matches!(transfer.user, User::Anonymous(_)));
+    object.string("host", row.peer.to_string().as_bytes());
+    object.string(if row.user.is_anonymous() { "email" } else { "user" }, row.name());
+    object.truth("anonymous", row.user.is_anonymous());
     object.string(
         "direction",
-        match transfer.direction {
-            Direction::Outgoing => b"download",
-            Direction::Incoming => b"upload",
-            Direction::Deleted => b"delete",
+        match row.direction {
+            Way::Outgoing => b"download",
+            Way::Incoming => b"upload",
+            Way::Deleted => b"delete",
         },
     );
-    object.string("path", transfer.path);
-    object.number("bytes", transfer.bytes);
-    object.seconds("seconds", transfer.elapsed);
-    object.string("type", if transfer.ascii { b"ascii" } else { b"image" });
-    object.truth("complete", transfer.complete);
+    object.string("path", &(row.paths.real)());
+    object.number("bytes", row.bytes);
+    object.seconds("seconds", row.elapsed);
+    object.string("type", if row.ascii { b"ascii" } else { b"image" });
+    object.truth("complete", row.complete);
     object.end()
 }
 
 /// FreeBSD's `"%.20s!%s!%s!%s!%jd!%ld\n"`: fields between exclamation marks.
-fn statfile_line(now: CivilTime, transfer: &Transfer<'_>, ident: &[u8]) -> Vec<u8> {
+fn statfile_line(now: CivilTime, row: &Row<'_>, ident: &[u8]) -> Vec<u8> {
     let keep = |c: char| c != '!' && (c == ' ' || is_visible(c));
     let time = now.ctime();
     format!(
         "{}!{}!{}!{}!{}!{}\n",
         &time[4..], // Without the day of the week.
         field(ident, keep),
-        transfer.peer,
-        field(&(transfer.path_in_tree)(), keep),
-        transfer.bytes,
-        whole_seconds(transfer.elapsed),
+        row.peer,
+        field(&(row.paths.resolved)(), keep),
+        row.bytes,
+        whole_seconds(row.elapsed),
     )
     .into_bytes()
 }
@@ -283,19 +296,26 @@ mod tests {
     use crate::test_support::Scratch;
     use std::fs;
 
-    fn transfer() -> Transfer<'static> {
-        Transfer {
-            peer: "192.0.2.7".parse().unwrap(),
-            user: User::Real(b"joe"),
-            direction: Direction::Incoming,
-            path: b"/home/joe/a b\n.txt",
-            path_in_tree: &|| b"/a b\n.txt".to_vec(),
-            statfile: None,
-            bytes: 1234,
-            elapsed: Duration::from_millis(1001),
-            ascii: false,
-            complete: true,
-        }
+    fn user(name: &str, email: Option<&str>) -> User {
+        User { name: name.to_owned(), email: email.map(str::to_owned), confined: false }
+    }
+
+    fn transferred<'a>(direction: Direction, path: &'a Paths<'a>) -> What<'a> {
+        let elapsed = Duration::from_millis(1001);
+        let (word, bytes, ascii, complete) = ("put", 1234, false, true);
+        What::Transferred(Transfer { word, direction, path, bytes, elapsed, ascii, complete })
+    }
+
+    /// Gives `look` an upload of the file that has this path, by this user.
+    fn with_upload<T>(user: &User, path: &[u8], look: impl FnOnce(&Event<'_>) -> T) -> T {
+        let bytes = || path.to_vec();
+        let paths = Paths { shown: path, real: &bytes, resolved: &bytes, cwd: b"/", statfile: None };
+        let what = transferred(Direction::Incoming, &paths);
+        look(&Event { session: Some(17), host: "192.0.2.7".parse().unwrap(), user: Some(user), what })
+    }
+
+    fn record(log: &TransferLog) {
+        with_upload(&user("joe", None), b"/home/joe/f", |event| log.record(event));
     }
 
     fn time() -> CivilTime {
@@ -308,7 +328,10 @@ mod tests {
 
     #[test]
     fn a_record_has_eighteen_words() {
-        let line = xferlog_line(time(), &transfer());
+        let joe = user("joe", None);
+        let line = with_upload(&joe, b"/home/joe/a b\n.txt", |event| {
+            xferlog_line(time(), &Row::of(event).expect("a transfer"))
+        });
         assert_eq!(
             line,
             "Sun Nov  1 08:18:07 2026 2 192.0.2.7 1234 /home/joe/a_b_.txt b _ i r joe ftp 0 * c"
@@ -320,8 +343,9 @@ mod tests {
     fn neither_path_nor_password_can_forge_a_record_or_shift_its_words() {
         let evil = b"x ftp 0 * c\nSun Nov  1 08:18:07 2026 1 h 1 /f b _ o a y ftp 0 * c\r\t\xff\xc2\xa0";
         for (path, email) in [(&evil[..], &b""[..]), (&b"/f"[..], &evil[..])] {
-            let transfer = Transfer { path, user: User::Anonymous(email), ..transfer() };
-            let line = xferlog_line(time(), &transfer);
+            let guest = user("ftp", Some(&String::from_utf8_lossy(email)));
+            let line =
+                with_upload(&guest, path, |event| xferlog_line(time(), &Row::of(event).expect("a transfer")));
             assert_eq!(line.split_whitespace().count(), 18, "{line}");
             assert!(!line.contains('\n'), "{line}");
         }
@@ -329,10 +353,12 @@ mod tests {
 
     #[test]
     fn a_transfer_in_json_has_the_name_as_it_is() {
-        let line = json_line(&Transfer { path: b"/a b\n\"\xff", ..transfer() });
+        let joe = user("joe", None);
+        let line =
+            with_upload(&joe, b"/a b\n\"\xff", |event| json_line(&Row::of(event).expect("a transfer")));
         assert!(
             line.ends_with(
-                "\"event\":\"transfer\",\"host\":\"192.0.2.7\",\"user\":\"joe\",\"anonymous\":false,\
+                "\"event\":\"transfer\",\"session\":17,\"host\":\"192.0.2.7\",\"user\":\"joe\",\"anonymous\":false,\
                  \"direction\":\"upload\",\"path\":\"/a b\\u000a\\\"\u{fffd}\",\"path_hex\":\"2f6120620a22ff\",\
                  \"bytes\":1234,\"seconds\":1.001,\"type\":\"image\",\"complete\":true}"
             ),
@@ -342,12 +368,29 @@ mod tests {
 
     #[test]
     fn the_statistics_file_has_freebsds_format() {
-        let transfer =
-            Transfer { path_in_tree: &|| b"/pub/a!b".to_vec(), elapsed: Duration::ZERO, ..transfer() };
+        let (real, resolved) = (|| b"/srv/ftp/pub/a!b".to_vec(), || b"/pub/a!b".to_vec());
+        let path = Paths { shown: b"/link", real: &real, resolved: &resolved, cwd: b"/", statfile: None };
+        let guest = user("ftp", Some("me@example.com"));
+        let what = transferred(Direction::Outgoing, &path);
+        let event = Event { session: None, host: "192.0.2.7".parse().unwrap(), user: Some(&guest), what };
         assert_eq!(
-            statfile_line(time(), &transfer, b"me@example.com"),
-            b"Nov  1 08:18:07 2026!me@example.com!192.0.2.7!/pub/a_b!1234!1\n"
+            statfile_line(time(), &Row::of(&event).expect("a transfer"), b"me@example.com"),
+            b"Nov  1 08:18:07 2026!me@example.com!192.0.2.7!/pub/a_b!1234!2\n"
         );
+    }
+
+    #[test]
+    fn a_deletion_has_the_size_of_the_file() {
+        let bytes = || b"/f".to_vec();
+        let path = &Paths { shown: b"/f", real: &bytes, resolved: &bytes, cwd: b"/", statfile: None };
+        let joe = user("joe", None);
+        let line = |failure| {
+            let what = What::Changed(Change { kind: ChangeKind::Delete, path, to: None, bytes: 17, failure });
+            let event = Event { session: None, host: "::1".parse().unwrap(), user: Some(&joe), what };
+            Row::of(&event).map(|row| xferlog_line(time(), &row))
+        };
+        assert!(line(None).unwrap().contains(" ::1 17 /f b _ d r joe "));
+        assert_eq!(line(Some("Permission denied.")), None);
     }
 
     #[test]
@@ -355,11 +398,11 @@ mod tests {
         let scratch = Scratch::new();
         let (path, rotated) = (scratch.join("xferlog"), scratch.join("xferlog.1"));
         let log = TransferLog::open_files(&logging(&path), None).unwrap();
-        log.record(&transfer());
+        record(&log);
         fs::rename(&path, &rotated).unwrap();
-        log.record(&transfer());
+        record(&log);
         log.reopen();
-        log.record(&transfer());
+        record(&log);
         assert_eq!(fs::read_to_string(&rotated).unwrap().lines().count(), 2);
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
     }
@@ -369,7 +412,7 @@ mod tests {
         let scratch = Scratch::new();
         let path = scratch.join("statfile");
         let log = TransferLog::open_files(&Logging::default(), Some(&path)).unwrap();
-        log.record(&transfer());
+        record(&log);
         assert!(!path.exists());
     }
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use super::{PATIENCE, who};
 use crate::clients::{Admission, Leave, Snapshot};
+use crate::events::What;
+use crate::session::Services;
 use crate::sys::process::{self, PidFile};
 use crate::sys::sockets::{self, Pause};
 use crate::sys::unix;
@@ -90,7 +92,7 @@ impl OperatorSocket {
     }
 
     /// Lets those in who ask, each on a thread of its own: the main thread waits for nobody.
-    pub(crate) fn accept(&mut self, clients: &Arc<Admission>) {
+    pub(crate) fn accept(&mut self, services: &Arc<Services>) {
         if self.pause().is_some() {
             return;
         }
@@ -104,12 +106,12 @@ impl OperatorSocket {
             };
             let place = Place::take(&self.answering);
             let (Some(place), Ok(true)) = (place, may_ask(&stream)) else { continue };
-            let clients = Arc::clone(clients);
+            let services = Arc::clone(services);
             let spawned = thread::Builder::new().name("operator".to_owned()).spawn(move || {
                 let _place = place;
                 let _ = process::block_signals();
                 // An operator that has gone needs no answer.
-                let _ = serve(&stream, &clients);
+                let _ = serve(&stream, &services);
             });
             if let Err(err) = spawned {
                 log::warn!("no thread for an operator: {err}");
@@ -150,16 +152,16 @@ fn may_ask(stream: &UnixStream) -> io::Result<bool> {
     Ok(allowed)
 }
 
-fn serve(stream: &UnixStream, clients: &Admission) -> io::Result<()> {
+fn serve(stream: &UnixStream, services: &Services) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream.take(LONGEST)).read_line(&mut line)?;
     let answer = match line.split_whitespace().collect::<Vec<_>>()[..] {
-        ["who"] => Ok(who::table(&snapshots(clients))),
-        ["who", "json"] => Ok(who::array(&snapshots(clients))),
-        ["kick", id] => kick(clients, id),
+        ["who"] => Ok(who::table(&snapshots(&services.clients))),
+        ["who", "json"] => Ok(who::array(&snapshots(&services.clients))),
+        ["kick", id] => kick(services, id),
         _ => Err("not understood".to_owned()),
     };
     let text = answer.map_or_else(|why| format!("error: {why}\n"), |text| format!("ok\n{text}"));
@@ -171,11 +173,11 @@ fn snapshots(clients: &Admission) -> Vec<Snapshot> {
     clients.sessions().iter().map(|session| session.snapshot()).collect()
 }
 
-fn kick(clients: &Admission, id: &str) -> Result<String, String> {
-    let sessions = clients.sessions();
-    let found = id.parse().ok().and_then(|id: u64| sessions.iter().find(|session| session.id == id));
+fn kick(services: &Services, id: &str) -> Result<String, String> {
+    let sessions = services.clients.sessions();
+    let found = id.parse().ok().and_then(|id: u64| sessions.iter().find(|session| session.number() == id));
     let session = found.ok_or_else(|| format!("there is no session {id}"))?;
-    log::info!(event = "kicked", session = session.id; "session {} ended by the operator", session.id);
+    session.event(What::Kicked, |event| services.tell(event));
     session.dismiss(Leave::Now, "The operator closed the connection.");
     Ok(String::new())
 }

@@ -11,7 +11,7 @@ pub(super) fn table(sessions: &[Snapshot]) -> String {
     for session in sessions {
         let user = match &session.user {
             None => "-".to_owned(),
-            Some(user) if user.anonymous => format!("{} (anon)", word(user.name.as_bytes())),
+            Some(user) if user.is_anonymous() => format!("{} (anon)", word(user.name.as_bytes())),
             Some(user) => word(user.name.as_bytes()).to_string(),
         };
         let since = json::timestamp(session.arrived);
@@ -44,7 +44,7 @@ fn object(session: &Snapshot) -> String {
     match &session.user {
         Some(user) => {
             object.string("user", user.name.as_bytes());
-            object.truth("anonymous", user.anonymous);
+            object.truth("anonymous", user.is_anonymous());
         }
         None => object.null("user"),
     }
@@ -69,14 +69,19 @@ fn object(session: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::{Admission, User};
+    use crate::clients::Admission;
+    use std::sync::Arc;
+
     use crate::config::Limits;
+    use crate::events::User;
 
     #[test]
     fn what_a_session_does_is_seen_while_it_does_it() {
         let slot = Admission::new(&Limits::default()).admit("192.0.2.1".parse().unwrap()).unwrap();
         let presence = slot.presence();
-        presence.set_user(Some(User { name: "joe".to_owned(), anonymous: false }));
+        presence.set_number(7);
+        let user = User { name: "joe".to_owned(), email: None, confined: false };
+        presence.set_user(Some(Arc::new(user)));
         presence.begin_command("RETR", false);
         presence.begin_transfer(b"/a b\n");
         presence.set_progress(45, Some(100));
@@ -86,7 +91,7 @@ mod tests {
         assert!(line.contains(" joe ") && line.contains(" 192.0.2.1 "), "{text}");
         assert!(line.contains("RETR /a b\\x0a 45% 45 bytes"), "{text}");
         assert_eq!(text.lines().count(), 2);
-        assert!(json.contains(r#""id":1,"user":"joe","anonymous":false,"host":"192.0.2.1""#), "{json}");
+        assert!(json.contains(r#""id":7,"user":"joe","anonymous":false,"host":"192.0.2.1""#), "{json}");
         assert!(json.contains(r#""file":"/a b\u000a","bytes":45,"total":100,"percent":45"#), "{json}");
         presence.end_command();
         assert!(!table(&[presence.snapshot()]).contains('%'));

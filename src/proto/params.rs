@@ -18,6 +18,13 @@ pub(crate) enum RepresentationType {
     Image,
 }
 
+impl RepresentationType {
+    /// Lines of characters, rather than bytes.
+    pub(crate) fn is_text(self) -> bool {
+        self != RepresentationType::Image
+    }
+}
+
 impl Default for RepresentationType {
     fn default() -> RepresentationType {
         RepresentationType::Ascii(FormatControl::NonPrint)

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 
 use crate::clients::Refused;
 use crate::config::{Config, Start};
+use crate::events::{Event, What};
 use crate::operator::{self, OperatorSocket};
 use crate::session::{self, Client, Served, Services};
 use crate::sys::activation::PassedListener;
@@ -144,7 +145,7 @@ impl Server {
             self.answer(self.signals.take());
             self.wake.drain();
             if let Some(operator) = &mut self.operator {
-                operator.accept(&self.services.clients);
+                operator.accept(&self.services);
             }
             let returned: Vec<Client> = self.pool.returned().collect();
             returned.into_iter().for_each(|client| self.hand_over(client));
@@ -301,10 +302,8 @@ impl Server {
 
     fn turn_away(&self, stream: &TcpStream, peer: SocketAddr, why: Refused) {
         listener::refuse(stream, why);
-        // A crowd at the door must not fill the log unless it was asked for.
-        let level =
-            if self.services.config.logging.transfers > 0 { log::Level::Info } else { log::Level::Debug };
-        log::log!(level, "connection from {} refused: {why}", peer.ip());
+        let what = What::TurnedAway { reason: &why.to_string() };
+        self.services.tell(&Event { session: None, host: peer.ip(), user: None, what });
     }
 
     /// For the service manager's status line.
@@ -320,13 +319,15 @@ impl Server {
     fn log_status(&self) {
         let (census, (threads, idle)) = (self.services.clients.census(), self.pool.threads());
         log::info!(
-            "status: {} of {} clients from {} hosts, {} logged in; {} threads, {idle} of them idle; {} hosts banned",
+            "status: {} of {} clients from {} hosts, {} logged in; {} threads, {idle} of them idle; {} hosts banned; \
+             since the start {}",
             census.clients,
             self.services.config.limits.max_clients,
             census.hosts,
             census.logged_in,
             threads,
-            census.banned
+            census.banned,
+            self.services.counters
         );
     }
 }

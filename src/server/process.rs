@@ -8,6 +8,7 @@ use std::env;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Start;
@@ -27,11 +28,12 @@ pub(super) fn is_needed(start: Start) -> bool {
 /// Serves `client` in a process of its own, to the end.
 pub(super) fn serve(client: Client, services: &Services) -> Served {
     let host = client.peer.ip();
+    let presence = Arc::clone(client.slot.presence());
     let outcome = env::current_exe().and_then(|program| {
         let mut command = Command::new(program);
         // The same options; that a client is on standard input makes it serve that one.
         command.args(env::args_os().skip(1));
-        run(command, client.stream.into(), &services.shutdown)
+        run(command, client.stream.into(), &services.shutdown, |number| presence.set_number(number))
     });
     if let Err(error) = outcome {
         log::error!("no process for {host}: {error}");
@@ -39,11 +41,17 @@ pub(super) fn serve(client: Client, services: &Services) -> Served {
     Served::default()
 }
 
-/// Runs `command` with `stream` on its standard input, and waits for its end. When the server
-/// shuts down, the process is told to.
-fn run(mut command: Command, stream: OwnedFd, shutdown: &Broadcast) -> io::Result<()> {
+/// Runs `command` with `stream` on its standard input, says which process that is, and waits for
+/// its end. When the server shuts down, the process is told to.
+fn run(
+    mut command: Command,
+    stream: OwnedFd,
+    shutdown: &Broadcast,
+    started: impl FnOnce(u64),
+) -> io::Result<()> {
     // Its standard output, which nobody writes to, tells of its end.
     let mut child = orphans::spawn(command.stdin(Stdio::from(stream)).stdout(Stdio::piped()))?;
+    started(child.id().into());
     drop(command); // And with it our end of the connection.
     let waited = wait(&child, shutdown);
     if waited.is_err() || matches!(waited, Ok(Woken::Other)) {
@@ -83,7 +91,7 @@ mod tests {
         client.shutdown(Shutdown::Write).unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", "read line; echo \"$line\" >&0"]);
-        run(command, server.into(), &Broadcast::new().unwrap()).unwrap();
+        run(command, server.into(), &Broadcast::new().unwrap(), drop).unwrap();
         let mut text = String::new();
         client.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hello\n");
@@ -96,6 +104,6 @@ mod tests {
         shutdown.announce();
         let mut command = Command::new("sh");
         command.args(["-c", "read line"]);
-        run(command, server.into(), &shutdown).unwrap();
+        run(command, server.into(), &shutdown, drop).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::account::Refusal;
 use crate::clients::Leave;
+use crate::events::What;
 use crate::session;
 use crate::session::Services;
 
@@ -13,19 +14,16 @@ pub(super) fn check_sessions(services: &Services) {
         let Some(user) = client.user() else { continue };
         let reason = match closed {
             true => "nologin".to_owned(),
-            false => match services.authenticator.may_stay(&user.name, user.anonymous) {
+            false => match services.authenticator.may_stay(&user.name, user.is_anonymous()) {
                 Ok(()) => continue,
                 Err(Refusal::Denied { reason }) => reason,
                 Err(Refusal::Unavailable { reason }) => {
-                    log::error!("session {} not checked: {reason}", client.id);
+                    log::error!("session {} not checked: {reason}", client.number());
                     continue;
                 }
             },
         };
-        log::info!(
-            event = "revoked", session = client.id, user = user.name.as_str();
-            "session {} of {} ends: {reason}", client.id, crate::logging::word(user.name.as_bytes())
-        );
+        client.event(What::Revoked { reason: &reason }, |event| services.tell(event));
         client.dismiss(Leave::Soon, "You may no longer log in; closing the connection.");
     }
 }

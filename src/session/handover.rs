@@ -14,6 +14,7 @@ use super::state::{Login, Parameters};
 use super::stop::{Stop, refused};
 use super::{Client, Protection, Session, Totals};
 use crate::account::VirtualHost;
+use crate::logging::SessionLines;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::telnet::LineReader;
 use crate::sys::identity;
@@ -66,6 +67,7 @@ impl Session {
         }
         self.login = Login::NotLoggedIn;
         self.control.presence.set_user(None);
+        SessionLines::set_user(None);
     }
 
     /// A process that has become an account has no fresh thread to offer.

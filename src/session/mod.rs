@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 use crate::account::VirtualHost;
 use crate::clients::Slot;
+use crate::events::What;
+use crate::logging::SessionLines;
 use crate::proto::host::HostName;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::telnet::Line;
@@ -48,6 +50,7 @@ pub(crate) fn serve(client: Client, services: &Arc<Services>) -> Served {
         }
     };
     slot.presence().appear();
+    let _lines = SessionLines::begin(slot.presence().number(), peer.ip().to_canonical());
     // On the heap: what stays on the stack for as long as the session lasts decides how many pages
     // of it a client that waits takes.
     let mut session = Box::new(Session::new(control, slot, Arc::clone(services)));
@@ -167,17 +170,12 @@ impl Session {
             return self.take_over(*handover).map_err(End::Hangup);
         }
         self.begin_implicit().map_err(End::Hangup)?;
-        let host = self.host();
         if let Some(reply) = self.nologin(ReplyCode::ServiceNotAvailable) {
-            log::log!(
-                self.log_level(),
-                event = "refused", host:% = host, reason = "nologin";
-                "connection from {host} refused: nologin"
-            );
+            self.tell(What::TurnedAway { reason: "nologin" });
             let _ = self.control.send(&reply);
             return Err(End::Closed);
         }
-        log::log!(self.log_level(), event = "connection", host:% = host; "connection from {host}");
+        self.tell(What::Connected);
         self.control.send(&self.greeting()).map_err(End::Hangup)?;
         Ok(None)
     }
@@ -219,12 +217,9 @@ impl Session {
             NoLine::Dismissed => self.control.presence.farewell().to_owned(),
             NoLine::ShuttingDown => "The server is shutting down; closing the connection.".to_owned(),
             NoLine::TimedOut => match &self.login {
-                Login::LoggedIn(login) => {
+                Login::LoggedIn(_) => {
                     let seconds = self.parameters.idle_timeout.as_secs();
-                    log::info!(
-                        "User {} timed out after {seconds} seconds",
-                        login.account.name.escape_default()
-                    );
+                    self.tell(What::TimedOut { seconds });
                     format!("Timeout ({seconds} seconds): closing the connection.")
                 }
                 _ => "Login timed out; closing the connection.".to_owned(),
@@ -240,14 +235,12 @@ impl Session {
     #[cold]
     fn close(mut self, end: End) -> Served {
         match &end {
-            End::Hangup(error) => log::debug!("{}: control connection lost: {error}", self.host()),
-            End::Closed => {
-                let (host, Totals { files, sent, received }) = (self.host(), self.totals);
-                log::log!(
-                    self.log_level(),
-                    event = "gone", host:% = host, files = files, sent = sent, received = received;
-                    "{host} gone: {files} files, {sent} bytes sent, {received} received"
-                );
+            End::Hangup(_) | End::Closed => {
+                if let End::Hangup(error) = &end {
+                    log::debug!("{}: control connection lost: {error}", self.host());
+                }
+                let Totals { files, sent, received } = self.totals;
+                self.tell(What::Gone { files, sent, received });
             }
             End::StartOver(_) => (),
         }
@@ -264,9 +257,9 @@ impl Session {
         self.control.peer.ip().to_canonical()
     }
 
-    /// The level of what `-l` is for.
-    fn log_level(&self) -> log::Level {
-        if self.services.config.logging.transfers >= 1 { log::Level::Info } else { log::Level::Debug }
+    /// Gives what happened to those who write it down or count it.
+    fn tell(&self, what: What<'_>) {
+        self.control.presence.event(what, |event| self.services.tell(event));
     }
 
     /// Waits until `delay` after `since`; nothing shortens it, so nothing can be learned from it.

@@ -8,10 +8,11 @@ use parking_lot::RwLock;
 
 use super::handover::Handover;
 use crate::account::{Authenticator, Hosts};
-use crate::clients::{Admission, Quotas, Slot};
+use crate::clients::{Admission, Counters, Quotas, Slot};
 use crate::config::Config;
 use crate::dtp::{PortAllocator, Tally};
-use crate::logging::{Logins, TransferLog};
+use crate::events::Event;
+use crate::logging::{self, Logins, TransferLog};
 use crate::proto::command::Offered;
 use crate::sys::process::Broadcast;
 use crate::tls;
@@ -50,6 +51,7 @@ pub(crate) struct Services {
     pub ports: Arc<PortAllocator>,
     pub clients: Arc<Admission>,
     pub quotas: Quotas<Tally>,
+    pub counters: Counters,
     pub log: TransferLog,
     pub logins: Arc<Logins>,
     pub shutdown: Broadcast,
@@ -72,6 +74,7 @@ impl Services {
             ports: PortAllocator::new(config.data.passive_ports),
             clients: Admission::new(&config.limits),
             quotas: Quotas::default(),
+            counters: Counters::default(),
             log,
             logins: Logins::open(config.logging.wtmp)?,
             shutdown: Broadcast::new()?,
@@ -83,6 +86,13 @@ impl Services {
                 .map_err(because("TLS"))?,
             config,
         })
+    }
+
+    /// Gives an event to its readers.
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.counters.count(event);
+        self.log.record(event);
+        logging::tell(event, self.config.logging.transfers);
     }
 
     /// Reads ftphosts anew, for clients to come. One that cannot be understood changes nothing.

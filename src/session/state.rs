@@ -44,7 +44,7 @@ pub(crate) struct LoggedIn {
     /// What its files come to, once that has been counted for its quota.
     pub tally: Option<Arc<Tally>>,
     /// Its record in wtmp; dropping it records the end.
-    pub _record: LoginRecord,
+    pub _record: Option<LoginRecord>,
     /// Its place among the sessions of its user; given back on drop.
     pub _slot: UserSlot,
 }

@@ -166,7 +166,7 @@ fn who_is_not_wanted_any_more_finishes_the_transfer_and_goes() {
         server.process.signal(Signal::HUP);
         idle.expect(421);
         idle.expect_end();
-        server.wait_for_log("session 2 of ftp ends");
+        server.wait_for_log("session of ftp@127.0.0.1 ends");
         data.write_all(b"bytes").unwrap();
         drop(data);
         busy.expect(226);

@@ -248,3 +248,40 @@ fn the_transfer_log_of_many_clients_is_whole() {
     }
     log.records(80);
 }
+
+/// The number in the tag of a line: `ferryd[N]: text`.
+fn tag(line: &str) -> &str {
+    line.split_once('[').and_then(|(_, rest)| rest.split_once("]: ")).expect("a tag").0
+}
+
+#[test]
+fn one_number_tells_the_story_of_one_session() {
+    let server = Server::start(&["-l", "-l"]);
+    let (mut one, mut two) = (server.log_in(), server.log_in());
+    one.send("MKD of-one").expect(257);
+    two.send("MKD of-two").expect(257);
+    one.send("REIN").expect(220);
+    one.log_in();
+    one.send("RMD of-one").expect(250);
+    one.send("QUIT").expect(221);
+    server.log.wait_for(" gone: ");
+    let lines = server.log.all();
+    let of = |what: &str| {
+        let line = lines.iter().find(|line| line.contains(what));
+        tag(line.unwrap_or_else(|| panic!("{what}: {lines:#?}")))
+    };
+    assert_eq!(of("mkdir /of-one by ftp@127.0.0.1"), of("rmdir /of-one"));
+    assert_eq!(of("mkdir /of-one"), of(" gone: "));
+    assert_ne!(of("mkdir /of-one"), of("mkdir /of-two"));
+    let logins = lines.iter().filter(|line| line.contains("LOGIN FROM")).map(|line| tag(line));
+    assert_eq!(logins.filter(|number| *number == of("mkdir /of-one")).count(), 2);
+}
+
+#[test]
+fn a_change_that_failed_is_logged_with_its_reason() {
+    let server = Server::start(&["-l", "-l"]);
+    let mut client = server.log_in();
+    client.send("RMD none").expect(550);
+    let line = server.log.wait_for("rmdir /none");
+    assert!(line.contains("failed: No such file or directory"), "{line}");
+}

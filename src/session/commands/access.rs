@@ -3,10 +3,12 @@
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::account::{Account, AccountKind, Refusal};
-use crate::clients::User;
+use crate::events::{User, What};
+use crate::logging::{LoginRecord, SessionLines};
 use crate::proto::host::HostName;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
@@ -40,7 +42,7 @@ impl Session {
             return Ok(reply);
         }
         let text = if self.services.authenticator.is_anonymous(&name) {
-            b"Presence login ok, send your e-mail address as password.".to_vec()
+            b"Guest login ok, send your e-mail address as password.".to_vec()
         } else {
             [b"Password required for ", &name[..name.len().min(SHOWN_NAME)], b"."].concat()
         };
@@ -75,11 +77,7 @@ impl Session {
             }
         };
         if let Some(reply) = self.nologin(ReplyCode::NotLoggedIn) {
-            let (host, name) = (self.host(), shown(&user));
-            log::info!(
-                event = "login-refused", host:% = host, user:% = String::from_utf8_lossy(&user), reason = "nologin";
-                "FTP LOGIN REFUSED FROM {host}, {name} (nologin)"
-            );
+            self.tell(What::LoginsClosed { user: &user, reason: "nologin" });
             return Err(reply.into());
         }
         let since = Instant::now();
@@ -107,7 +105,6 @@ impl Session {
             other => Some(other.map_err(|error| no_root(&account, &error))?),
         };
         let motd = self.motd(&account);
-        let record = self.services.logins.record(&account.name, self.host());
         let root = self.become_account(&account, root).map_err(|error| {
             // Half an identity is none: this thread does nothing more for anybody.
             log::error!("cannot become {}: {error}", shown(account.name.as_bytes()));
@@ -131,11 +128,8 @@ impl Session {
                 Ok((Ok(()), start)) => (start, ""),
                 _ => (VirtualPath::root(), " Your home directory is not there; you start in /."),
             };
-        let text = self.welcome(&account, code, note);
-        self.control.presence.set_user(Some(User {
-            name: account.name.clone(),
-            anonymous: matches!(account.kind, AccountKind::Anonymous { .. }),
-        }));
+        let text = welcome(&account, code, note);
+        let record = self.name_user(&account);
         let umask = account.options.umask.unwrap_or(config.files.umask);
         let rates = Rates::of(&account, &config.limits);
         self.login = Login::LoggedIn(Box::new(LoggedIn {
@@ -166,53 +160,34 @@ impl Session {
         Ok(root)
     }
 
-    /// Logs the login, and says what 230 or 232 says of it.
-    fn welcome(&self, account: &Account, code: ReplyCode, note: &str) -> String {
-        let restricted = if account.confined { ", access restrictions apply" } else { "" };
-        match &account.kind {
-            AccountKind::Anonymous { email } => {
-                let host = self.host();
-                log::log!(
-                    self.log_level(),
-                    event = "anonymous-login", host:% = host, email = email.as_str();
-                    "ANONYMOUS FTP LOGIN FROM {host}, {}", shown(email.as_bytes())
-                );
-                format!("Presence login ok{restricted}.{note}")
-            }
-            AccountKind::Real => {
-                let (host, name) = (self.host(), shown(account.name.as_bytes()));
-                log::log!(
-                    self.log_level(),
-                    event = "login", host:% = host, user = account.name.as_str();
-                    "FTP LOGIN FROM {host} as {name}"
-                );
-                let how = match code {
-                    ReplyCode::LoggedInBySecurityExchange => ", authorized by security data exchange",
-                    _ => "",
-                };
-                format!("User {name} logged in{how}{restricted}.{note}")
-            }
-        }
+    /// The session is this account's from here on, in the logs, in wtmp and in `who`.
+    fn name_user(&self, account: &Account) -> Option<LoginRecord> {
+        let email = match &account.kind {
+            AccountKind::Anonymous { email } => Some(email.clone()),
+            AccountKind::Real => None,
+        };
+        SessionLines::set_user(Some(&account.name));
+        let user = User { name: account.name.clone(), email, confined: account.confined };
+        self.control.presence.set_user(Some(Arc::new(user)));
+        let mut record = None;
+        self.control.presence.event(What::LoggedIn, |event| {
+            record = self.services.logins.record(event);
+            self.services.tell(event);
+        });
+        record
     }
 
     /// Unknown, denied, locked, expired and wrong all end here, after the same time.
     fn login_refused(&mut self, user: &[u8], reason: &str, since: Instant) -> Result<Reply, Stop> {
         self.failures += 1;
-        let host = self.host();
-        log::warn!(
-            event = "login-failed", host:% = host, user:% = String::from_utf8_lossy(user), reason = reason;
-            "FTP LOGIN FAILED FROM {host}, {} ({reason})", shown(user)
-        );
+        self.tell(What::LoginFailed { user, reason });
         let limits = &self.services.config.limits;
         let closing = limits.max_login_attempts.is_some_and(|most| self.failures >= most);
         if self.failures == REPEATED || (closing && self.failures < REPEATED) {
-            log::warn!(
-                event = "login-failures", host:% = host, failures = self.failures;
-                "repeated login failures from {host} ({host})"
-            );
+            self.tell(What::LoginsFailed { failures: self.failures });
         }
-        if self.services.clients.login_failed(host) {
-            log::warn!(event = "banned", host:% = host; "{host} is banned for its failed logins");
+        if self.services.clients.login_failed(self.host()) {
+            self.tell(What::Banned);
         }
         Self::wait_out(since, limits.login_delay);
         if closing {
@@ -288,6 +263,21 @@ impl Session {
         match &mut self.login {
             Login::LoggedIn(login) => Ok(login),
             _ => Err(refused(ReplyCode::NotLoggedIn, "Please log in with USER and PASS.")),
+        }
+    }
+}
+
+/// What 230 or 232 says.
+fn welcome(account: &Account, code: ReplyCode, note: &str) -> String {
+    let restricted = if account.confined { ", access restrictions apply" } else { "" };
+    match account.kind {
+        AccountKind::Anonymous { .. } => format!("Guest login ok{restricted}.{note}"),
+        AccountKind::Real => {
+            let how = match code {
+                ReplyCode::LoggedInBySecurityExchange => ", authorized by security data exchange",
+                _ => "",
+            };
+            format!("User {} logged in{how}{restricted}.{note}", shown(account.name.as_bytes()))
         }
     }
 }

@@ -1,22 +1,23 @@
 //! One data transfer, whatever moves: the preliminary reply, the bytes, the final reply; and
 //! REST, ALLO and ABOR. RFC 959 sections 4.1.3 and 5.4, RFC 3659 section 5.
 
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::account::AccountKind;
 use crate::config::DataPolicy;
 use crate::dtp::{
     ControlPair, DataConnection, DataPort, OpenError, Progress, Quota, Tally, TransferError, TransferFailure,
     TransferLimits, Verdict, Watch,
 };
-use crate::logging::{Direction, Transfer, User};
+use crate::events::{Change, ChangeKind, Direction, Paths, Transfer, What};
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::protection::DataProtection;
+use crate::session::state::Login;
 use crate::session::stop::{Stop, io_refusal, reason, refused};
 use crate::session::watch::ControlWatch;
 use crate::tls::Flow;
@@ -230,109 +231,57 @@ impl Session {
         Ok(services.quotas.known(&login.account.name).zip(size))
     }
 
-    /// The transfer in both logs, however it ended.
-    pub(super) fn record(
+    /// Counts and tells of the transfer of `target`, however it ended; `word` as ftpd calls it.
+    pub(super) fn tell_transfer(
         &mut self,
         outcome: &Outcome,
         direction: Direction,
-        word: &str,
+        word: &'static str,
         target: &VirtualPath,
     ) {
+        let (bytes, complete) = (outcome.moved, outcome.result.is_ok());
         match direction {
             Direction::Outgoing => {
-                self.totals.sent += outcome.moved;
+                self.totals.sent += bytes;
                 self.sent = Some(Instant::now());
             }
-            Direction::Incoming => self.totals.received += outcome.moved,
-            Direction::Deleted => (),
+            Direction::Incoming => self.totals.received += bytes,
         }
-        self.totals.files += u64::from(outcome.result.is_ok());
-        self.log_transfer(direction, target, outcome.moved, outcome.elapsed, outcome.result.is_ok());
-        if self.services.config.logging.transfers >= 2 {
-            let path = crate::logging::text(target.as_bytes());
-            let (host, bytes, raw) = (self.host(), outcome.moved, target.as_bytes());
-            log::info!(
-                event = word, host:% = host, user:% = self.user_name(), path:% = String::from_utf8_lossy(raw),
-                bytes = bytes;
-                "{word} {path} = {bytes} bytes{}", self.log_context()
-            );
-        }
-    }
-
-    /// DELE in the transfer log, where some readers of it count that too.
-    pub(in crate::session) fn log_deletion(&self, target: &VirtualPath) {
-        self.log_transfer(Direction::Deleted, target, 0, Duration::ZERO, true);
-    }
-
-    fn log_transfer(
-        &self,
-        direction: Direction,
-        target: &VirtualPath,
-        bytes: u64,
-        elapsed: Duration,
-        complete: bool,
-    ) {
-        let crate::session::state::Login::LoggedIn(login) = &self.login else { return };
-        let user = match &login.account.kind {
-            AccountKind::Anonymous { email } => User::Anonymous(email.as_bytes()),
-            AccountKind::Real => User::Real(login.account.name.as_bytes()),
-        };
-        let statfile = self.virtual_host.as_ref().and_then(|host| host.statfile.as_deref());
-        self.services.log.record(&Transfer {
-            peer: self.host(),
-            user,
-            direction,
-            path: &login.real_path(target),
-            path_in_tree: &|| {
-                let resolved = login.vfs.resolved(target);
-                resolved.as_ref().unwrap_or(target).as_bytes().to_vec()
-            },
-            statfile,
-            bytes,
-            elapsed,
-            ascii: self.parameters.transfer.representation != RepresentationType::Image,
-            complete,
+        self.totals.files += u64::from(complete);
+        let (elapsed, ascii) = (outcome.elapsed, self.parameters.transfer.representation.is_text());
+        self.with_paths(target, |path| {
+            let transfer = Transfer { word, direction, path, bytes, elapsed, ascii, complete };
+            self.tell(What::Transferred(transfer));
         });
     }
 
-    /// What `-l -l` logs of a command that changes a file, in ftpd's words.
-    pub(in crate::session) fn log_change(
+    /// Tells of a change of `target`, made or refused; `bytes` that a deleted file had.
+    pub(super) fn tell_change(
         &self,
-        word: &str,
-        path: &VirtualPath,
-        second: Option<&VirtualPath>,
+        kind: ChangeKind,
+        target: &VirtualPath,
+        to: Option<&VirtualPath>,
+        result: &Result<u64, io::Error>,
     ) {
-        if self.services.config.logging.transfers < 2 {
-            return;
-        }
-        let first = crate::logging::text(path.as_bytes());
-        let (host, user) = (self.host(), self.user_name());
-        let path = String::from_utf8_lossy(path.as_bytes());
-        match second.map(VirtualPath::as_bytes) {
-            Some(second) => log::info!(
-                event = word, host:% = host, user = user, path:% = path,
-                to:% = String::from_utf8_lossy(second);
-                "{word} {first} {}{}", crate::logging::text(second), self.log_context()
-            ),
-            None => log::info!(
-                event = word, host:% = host, user = user, path:% = path;
-                "{word} {first}{}", self.log_context()
-            ),
-        }
+        let failure = result.as_ref().err().map(reason);
+        let (bytes, failure) = (*result.as_ref().unwrap_or(&0), failure.as_deref());
+        let to = to.map(VirtualPath::as_bytes);
+        self.with_paths(target, |path| {
+            self.tell(What::Changed(Change { kind, path, to, bytes, failure }));
+        });
     }
 
-    fn user_name(&self) -> &str {
-        match &self.login {
-            crate::session::state::Login::LoggedIn(login) => &login.account.name,
-            _ => "",
-        }
-    }
-
-    /// ` (wd: DIR; chrooted)`
-    fn log_context(&self) -> String {
-        let crate::session::state::Login::LoggedIn(login) = &self.login else { return String::new() };
-        let chrooted = if login.account.confined { "; chrooted" } else { "" };
-        format!(" (wd: {}{chrooted})", crate::logging::text(login.cwd.as_bytes()))
+    /// Gives `tell` the paths of `target`, where somebody is logged in.
+    fn with_paths(&self, target: &VirtualPath, tell: impl FnOnce(&Paths<'_>)) {
+        let Login::LoggedIn(login) = &self.login else { return };
+        let paths = Paths {
+            shown: target.as_bytes(),
+            real: &|| login.real_path(target),
+            resolved: &|| login.vfs.resolved(target).as_ref().unwrap_or(target).as_bytes().to_vec(),
+            cwd: login.cwd.as_bytes(),
+            statfile: self.virtual_host.as_ref().and_then(|host| host.statfile.as_deref()),
+        };
+        tell(&paths);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::mem;
 
 use crate::dtp::{self, Range, Source};
-use crate::logging::Direction;
+use crate::events::Direction;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
@@ -32,7 +32,7 @@ impl Session {
                 watch,
             )
         });
-        self.record(&outcome, Direction::Outgoing, "get", &target);
+        self.tell_transfer(&outcome, Direction::Outgoing, "get", &target);
         self.conclude(outcome, None)
     }
 

@@ -1,6 +1,9 @@
 //! RNFR RNTO DELE MKD RMD PWD SIZE MDTM MFMT, SITE CHMOD and UTIME: RFC 959 section 4.1.3, RFC 3659.
 
+use std::io;
+
 use crate::dtp;
+use crate::events::ChangeKind;
 use crate::proto::calendar::CivilTime;
 use crate::proto::command;
 use crate::proto::file_mode::ModeChange;
@@ -33,9 +36,9 @@ impl Session {
         let replace = login.rights.overwrite;
         let replaced = self.released(&to)?;
         let renamed = self.logged_in()?.vfs.rename(&from, &to, replace);
-        renamed.map_err(|error| target_refusal(io_refusal(path, &error)))?;
+        self.changed(ChangeKind::Rename, &from, Some(&to), renamed)
+            .map_err(|error| target_refusal(io_refusal(path, &error)))?;
         give_back(replaced);
-        self.log_change("rename", &from, Some(&to));
         Ok(Reply::new(ReplyCode::FileActionOkay, "RNTO command successful."))
     }
 
@@ -43,18 +46,21 @@ impl Session {
         let login = self.logged_in()?;
         let target = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
         let removed = self.released(&target)?;
-        self.logged_in()?.vfs.remove_file(&target).map_err(|error| io_refusal(path, &error))?;
+        let login = self.logged_in()?;
+        let size = login.vfs.stat_link(&target).map_or(0, |stat| stat.size);
+        let deleted = login.vfs.remove_file(&target).map(|()| size);
+        self.tell_change(ChangeKind::Delete, &target, None, &deleted);
+        deleted.map_err(|error| io_refusal(path, &error))?;
         give_back(removed);
-        self.log_change("delete", &target, None);
-        self.log_deletion(&target);
         Ok(Reply::new(ReplyCode::FileActionOkay, "DELE command successful."))
     }
 
     pub(in crate::session) fn rmd(&mut self, path: &[u8]) -> Result<Reply, Stop> {
         let login = self.logged_in()?;
         let target = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
-        login.vfs.remove_dir(&target).map_err(|error| io_refusal(path, &error))?;
-        self.log_change("rmdir", &target, None);
+        let removed = login.vfs.remove_dir(&target);
+        self.changed(ChangeKind::RemoveDirectory, &target, None, removed)
+            .map_err(|error| io_refusal(path, &error))?;
         Ok(Reply::new(ReplyCode::FileActionOkay, "RMD command successful."))
     }
 
@@ -65,8 +71,9 @@ impl Session {
         }
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         login.may_make(&target, path)?;
-        login.vfs.make_dir(&target, 0o777 & !login.umask).map_err(|error| io_refusal(path, &error))?;
-        self.log_change("mkdir", &target, None);
+        let made = login.vfs.make_dir(&target, 0o777 & !login.umask);
+        self.changed(ChangeKind::MakeDirectory, &target, None, made)
+            .map_err(|error| io_refusal(path, &error))?;
         Ok(Reply::pathname(target.as_bytes(), "directory created."))
     }
 
@@ -142,7 +149,8 @@ impl Session {
     fn set_times(&mut self, accessed: Option<i64>, modified: i64, path: &[u8]) -> Result<VirtualPath, Stop> {
         let login = self.logged_in()?;
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
-        login.vfs.set_times(&target, accessed, Some(modified)).map_err(|error| io_refusal(path, &error))?;
+        let set = login.vfs.set_times(&target, accessed, Some(modified));
+        self.changed(ChangeKind::Times, &target, None, set).map_err(|error| io_refusal(path, &error))?;
         Ok(target)
     }
 
@@ -154,9 +162,22 @@ impl Session {
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         let stat = login.vfs.stat(&target).map_err(|error| io_refusal(path, &error))?;
         let mode = change.apply(stat.mode, stat.is_dir(), login.umask);
-        login.vfs.chmod(&target, mode).map_err(|error| io_refusal(path, &error))?;
-        self.log_change("chmod", &target, None);
+        let changed = login.vfs.chmod(&target, mode);
+        self.changed(ChangeKind::Mode, &target, None, changed).map_err(|error| io_refusal(path, &error))?;
         Ok(Reply::new(ReplyCode::CommandOkay, "CHMOD command successful."))
+    }
+
+    /// Tells of a change, made or refused, and gives its result on.
+    fn changed(
+        &self,
+        kind: ChangeKind,
+        target: &VirtualPath,
+        to: Option<&VirtualPath>,
+        result: io::Result<()>,
+    ) -> io::Result<()> {
+        let result = result.map(|()| 0);
+        self.tell_change(kind, target, to, &result);
+        result.map(drop)
     }
 }
 

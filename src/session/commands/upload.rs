@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::dtp::{self, Quota, Range, Tally, Target, TransferError, TransferFailure};
-use crate::logging::Direction;
+use crate::events::Direction;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
@@ -164,7 +164,7 @@ impl Session {
             }
         }
         let word = if how == Upload::Append { "append" } else { "put" };
-        self.record(&outcome, Direction::Incoming, word, &target);
+        self.tell_transfer(&outcome, Direction::Incoming, word, &target);
         self.conclude(outcome, unique)
     }
 

@@ -19,7 +19,7 @@ mod wake;
 pub(crate) use detach::{Detached, detach};
 pub(crate) use pid_file::PidFile;
 pub(crate) use signals::{Received, Signals, block_signals};
-pub(crate) use thread::{name_thread, release_stack};
+pub(crate) use thread::{name_thread, release_stack, thread_number};
 pub(crate) use wake::{Broadcast, Wake};
 
 /// Makes the process independent of what it was started with: umask 0 (every

@@ -39,6 +39,16 @@ fn stack_bottom() -> Option<usize> {
     (found == 0).then(|| bottom.addr().next_multiple_of(rustix::param::page_size()))
 }
 
+/// A number that no other thread of the machine has while the calling one lives; elsewhere that of
+/// the process, which has one session there.
+pub(crate) fn thread_number() -> u64 {
+    #[cfg(target_os = "linux")]
+    let number = rustix::thread::gettid();
+    #[cfg(not(target_os = "linux"))]
+    let number = rustix::process::getpid();
+    number.as_raw_nonzero().get().unsigned_abs().into()
+}
+
 /// What the calling thread is called, where the system shows that; cut at 15 bytes.
 #[cfg(target_os = "linux")]
 pub(crate) fn name_thread(name: &str) {
