@@ -7,6 +7,7 @@
 
 mod context;
 mod escape;
+mod file;
 pub(crate) mod json;
 mod logins;
 mod story;

@@ -1,17 +1,16 @@
 //! The transfer log: one line for each file moved, in the format of xferlog(5),
 //! and FreeBSD's statistics file for anonymous downloads (`-S`).
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use super::escape::is_visible;
+use super::file::LogFile;
 use super::json::Object;
 use super::local_now;
 use crate::config::{LogFormat, Logging};
@@ -135,7 +134,7 @@ impl TransferLog {
             match row.paths.statfile {
                 None => self.statfile.iter().for_each(append),
                 Some(path) => {
-                    let file = self.statfiles.read().iter().find(|file| file.path == path).cloned();
+                    let file = self.statfiles.read().iter().find(|file| file.path() == path).cloned();
                     file.iter().for_each(|file| append(file));
                 }
             }
@@ -145,7 +144,7 @@ impl TransferLog {
     /// Opens more files of statistics, those that are there, for virtual hosts.
     pub(crate) fn keep_statistics<'a>(&self, paths: impl Iterator<Item = &'a Path>) {
         for path in paths {
-            if self.statfiles.read().iter().any(|file| file.path == path) {
+            if self.statfiles.read().iter().any(|file| file.path() == path) {
                 continue;
             }
             match LogFile::open(path, false) {
@@ -249,45 +248,6 @@ fn field(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
         field.push('_');
     }
     field
-}
-
-/// A log file that may be opened anew while others write to it.
-struct LogFile {
-    path: PathBuf,
-    create: bool,
-    file: RwLock<Arc<File>>,
-}
-
-impl LogFile {
-    fn open(path: &Path, create: bool) -> io::Result<LogFile> {
-        let file = RwLock::new(Arc::new(open_to_append(path, create)?));
-        Ok(LogFile { path: path.to_owned(), create, file })
-    }
-
-    /// One write for each record, so that records of two sessions do not mix.
-    fn append(&self, record: &[u8]) {
-        let file = Arc::clone(&self.file.read());
-        match (&*file).write(record) {
-            Ok(length) if length == record.len() => {}
-            Ok(_) => log::error!("{}: no space for a record", self.path.display()),
-            Err(err) => log::error!("{}: {err}", self.path.display()),
-        }
-    }
-
-    fn reopen(&self) -> io::Result<()> {
-        let file = Arc::new(open_to_append(&self.path, self.create)?);
-        *self.file.write() = file;
-        Ok(())
-    }
-}
-
-fn open_to_append(path: &Path, create: bool) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(create)
-        .mode(0o640)
-        .open(path)
-        .map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Both logs: text and JSON, rotated, on a full disk, for systemd's journal.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Client, Folder, Process, Server, find, program, wait_until};
+use crate::support::{Client, Folder, Process, Server, find, is_root, program, wait_until};
 
 /// A name that tries to be a record of its own.
 const EVIL: &str = "pub/a b\"\u{202e}.txt";
@@ -119,4 +120,55 @@ fn the_journal_gets_priorities_and_no_second_time_stamp() {
     wait_until("the journal has it", || {
         folder.read("journal").lines().any(|found| found == line).then_some(())
     });
+}
+
+#[test]
+fn a_fifo_that_nobody_reads_holds_nobody_up() {
+    let folder = Folder::new();
+    let fifo = folder.join("xferlog");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let option = format!("--xferlog={}", fifo.display());
+    let server = Server::start_in(folder, &[&option], &[]);
+    let mut client = server.log_in();
+    client.store("pub/a", b"some bytes");
+    for signal in [Signal::USR2, Signal::HUP] {
+        server.process.signal(signal);
+        server.log_in().store("pub/b", b"more bytes");
+    }
+    server.wait_for_log("nobody reads from this FIFO yet");
+    let mut reader = BufReader::new(fs::File::open(&fifo).unwrap());
+    for name in ["/pub/a", "/pub/b", "/pub/b"] {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        assert!(line.contains(name), "{line}");
+    }
+}
+
+#[test]
+fn no_log_is_written_where_another_account_could_lead_it_elsewhere() {
+    if !is_root() {
+        return eprintln!("not tested: only root can make another account's directory");
+    }
+    let folder = Folder::new();
+    let home = folder.join("home");
+    fs::create_dir(&home).unwrap();
+    let (log, secret) = (home.join("xferlog"), folder.join("secret"));
+    fs::write(&secret, "").unwrap();
+    let option = format!("--xferlog={}", log.display());
+    let server = Server::start_in(folder, &[&option], &[]);
+    let mut client = server.log_in();
+    // The directory becomes another account's, and that account puts a link there.
+    std::os::unix::fs::chown(&home, Some(65_534), None).unwrap();
+    fs::rename(&log, home.join("old")).unwrap();
+    std::os::unix::fs::symlink(&secret, &log).unwrap();
+    server.process.signal(Signal::USR2);
+    server.wait_for_log("another account (uid 65534)");
+    client.store("pub/a", b"some bytes");
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "");
+    assert!(fs::read_to_string(home.join("old")).unwrap().contains("/pub/a "), "the old file goes on");
+    let words = ["-F", "-a", "127.0.0.1", "-P", "0", &option];
+    let second = Command::new(program()).args(server.folder.options()).args(words).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(text.contains(&format!("ferryd: {}: ", log.display())) && text.contains("uid 65534"), "{text}");
 }

@@ -1,7 +1,8 @@
 //! Files and directories relative to an open directory: state, times and space here;
 //! permissions, names, and directories read in large batches in files of their own.
 //!
-//! No function here follows a symlink in the name it is given; `root` does that.
+//! No function here follows a symlink in the name it is given; `root` does that, and for the
+//! administrator's own files `appending`.
 
 use std::ffi::CStr;
 use std::io;
@@ -9,10 +10,12 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, FileType, StatVfsMountFlags, Timespec, Timestamps};
 
+mod appending;
 mod directory;
 mod naming;
 mod permissions;
 
+pub(crate) use appending::open_to_append;
 pub(crate) use directory::{DirBuffer, read_dir};
 pub(crate) use naming::{give_name, nameless, rename_new};
 pub(crate) use permissions::{chmod_at, may};
