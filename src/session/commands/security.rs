@@ -72,8 +72,7 @@ impl Session {
                 "The control connection is in the clear.",
             ));
         }
-        let allowed = self.services.config.tls.as_ref().is_some_and(|policy| policy.allow_ccc);
-        if !allowed || self.protection.implicit {
+        if self.protection.implicit {
             return Err(refused(ReplyCode::DeniedForPolicy, "The control connection stays protected here."));
         }
         self.logged_in()?;
