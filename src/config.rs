@@ -187,8 +187,10 @@ pub(crate) struct LoginPolicy {
     pub pam_service: String,
     /// `--pam-session`.
     pub pam_session: bool,
-    /// `--auth-helpers` (2).
+    /// `--auth-helpers` (32): processes that check passwords at one time.
     pub auth_helpers: usize,
+    /// `--auth-timeout` (90 s): for one check; a person may have to say yes on a telephone.
+    pub auth_timeout: Duration,
     /// `--user-file`: accounts of a server that is not started by root.
     pub user_file: Option<PathBuf>,
     /// `--min-uid` (1): accounts with a lower uid are refused; uid 0 always is.
@@ -206,7 +208,8 @@ impl Default for LoginPolicy {
             auth: AuthMethod::Pam,
             pam_service: "ftpd".to_owned(),
             pam_session: false,
-            auth_helpers: 2,
+            auth_helpers: 32,
+            auth_timeout: Duration::from_secs(90),
             user_file: None,
             min_uid: 1,
             chroot: Chroot::File,

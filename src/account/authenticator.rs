@@ -1,25 +1,28 @@
 //! A name and a password become an `Account`, or a `Refusal`.
 //!
-//! `system`, `user_file` and `anonymous` say who may log in, a process of `helpers` says whether the password
-//! is right. Whoever is refused is refused in the same way, after the same
-//! work: a client does not learn which accounts exist, are locked or listed.
+//! `system`, `user_file` and `anonymous` say who may log in, a process of `helpers` says whether
+//! the password is right. All refusals are alike, after the same work and time: a client does
+//! not learn which accounts exist, are locked or listed.
 
 use std::ffi::CString;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use super::anonymous::Anonymous;
 use super::names::{Subject, is_plausible_name};
+use super::pace::{Pace, Paced};
 use super::pam_service::pam_service;
 use super::system::server_uid;
 use super::{Trail, UserOptions, VirtualHost, ftpusers, hosts, user_file};
 use crate::config::{AuthMethod, Config, LoginPolicy};
-use crate::helpers::{Answer, Helpers, PamSession, Request, Secret};
+use crate::helpers::{Answer, Asker, Helpers, PamSession, Request, Secret};
+use crate::logging;
 use crate::proto::secret::Password;
 use crate::sys::accounts::Verdict;
 use crate::sys::identity::Identity;
+use crate::sys::pam::Outcome;
 
 /// Who may log in to one server. Made while the server is still root's.
 pub(crate) struct Authenticator {
@@ -29,7 +32,22 @@ pub(crate) struct Authenticator {
     /// `None`: only anonymous logins are allowed.
     helpers: Option<Helpers>,
     method: Method,
+    pace: Pace,
     server_uid: u32,
+    /// The level of what `-l` is for.
+    log_level: log::Level,
+}
+
+/// A login that is tried.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub user: &'a [u8],
+    pub peer: IpAddr,
+    /// The virtual host that the client chose or connected to.
+    pub host: Option<&'a VirtualHost>,
+    /// When to stop waiting for somebody who can check the password. A check that has begun
+    /// has a time of its own, `--auth-timeout`.
+    pub until: Instant,
 }
 
 /// Who is logged in, and with whose rights.
@@ -103,10 +121,8 @@ impl Authenticator {
     /// The anonymous account or directory does not exist; the helpers cannot
     /// be started.
     pub(crate) fn start(config: &Config) -> io::Result<Authenticator> {
-        /// The slowest login there is: directory services that time out.
-        const HELPER_DEADLINE: Duration = Duration::from_secs(30);
-        let login = config.login.clone();
-        let start = || Helpers::start(login.auth_helpers, HELPER_DEADLINE);
+        let login = &config.login;
+        let start = || Helpers::start(login.auth_helpers, login.auth_timeout);
         let helpers = if login.anonymous_only { None } else { Some(start()?) };
         Authenticator::with(config, helpers)
     }
@@ -128,9 +144,11 @@ impl Authenticator {
         Ok(Authenticator {
             anonymous,
             helpers,
+            pace: Pace::new(method.guessed_hashes()),
             method,
             config_dir: config.config_dir.clone(),
             server_uid,
+            log_level: if config.logging.transfers >= 1 { log::Level::Info } else { log::Level::Debug },
             login,
         })
     }
@@ -168,18 +186,10 @@ impl Authenticator {
         self.anonymous.is_some() && Anonymous::is_meant_by(user)
     }
 
-    /// Lets `user` in, or not. Blocks for as long as a helper may take (30 s).
-    /// For a thread that is still root's, if the server is; the caller delays
-    /// every refusal for the same time.
-    ///
-    /// `host` is the virtual host that the client connected to.
-    pub(crate) fn log_in(
-        &self,
-        user: &[u8],
-        password: &Password,
-        peer: IpAddr,
-        host: Option<&VirtualHost>,
-    ) -> Result<Account, Refusal> {
+    /// Lets a user in, or not. Blocks until somebody has checked the password. For a thread
+    /// that is still root's, if the server is.
+    pub(crate) fn log_in(&self, attempt: &Attempt<'_>, password: &Password) -> Result<Account, Refusal> {
+        let Attempt { user, peer, host, .. } = *attempt;
         if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
             let anonymous = host.and_then(|host| host.anonymous.as_ref()).unwrap_or(anonymous);
             return self.log_in_anonymously(
@@ -192,26 +202,30 @@ impl Authenticator {
         let Some(helpers) = &self.helpers else {
             return Err(Refusal::denied("only anonymous logins are allowed"));
         };
+        let paced = self.pace.begin();
         let secret = Request::secret(password.as_bytes());
         match (self.candidate(user, Some(peer), &mut Trail::default()), secret) {
-            (Ok(candidate), Some(secret)) => self.check(helpers, candidate, Some(secret), peer),
-            (Ok(_), None) => self.pretend(helpers, None, Refusal::denied("wrong password")),
-            (Err(refusal @ Refusal::Denied { .. }), secret) => self.pretend(helpers, secret, refusal),
+            (Ok(candidate), Some(secret)) => self.check(helpers, attempt, candidate, Some(secret), &paced),
+            (Ok(_), None) => self.pretend(helpers, attempt, None, &paced, Refusal::denied("wrong password")),
+            (Err(refusal @ Refusal::Denied { .. }), secret) => {
+                self.pretend(helpers, attempt, secret, &paced, refusal)
+            }
             (Err(refusal @ Refusal::Unavailable { .. }), _) => Err(refusal),
         }
     }
 
-    /// Lets `user` in, whom something better than a password has proved to be that, if
-    /// everything else about the account allows it. Blocks as `log_in` does, and is for such a thread.
-    pub(crate) fn log_in_certified(&self, user: &[u8], peer: IpAddr) -> Result<Account, Refusal> {
-        if self.is_anonymous(user) {
+    /// Lets a user in who was proved by something stronger than a password, if everything else
+    /// about the account allows it. Blocks as `log_in` does, and is for such a thread.
+    pub(crate) fn log_in_certified(&self, attempt: &Attempt<'_>) -> Result<Account, Refusal> {
+        if self.is_anonymous(attempt.user) {
             return Err(Refusal::denied("anonymous logins are nobody's"));
         }
         let Some(helpers) = &self.helpers else {
             return Err(Refusal::denied("only anonymous logins are allowed"));
         };
-        let candidate = self.candidate(user, Some(peer), &mut Trail::default())?;
-        self.check(helpers, candidate, None, peer)
+        let paced = self.pace.begin();
+        let candidate = self.candidate(attempt.user, Some(attempt.peer), &mut Trail::default())?;
+        self.check(helpers, attempt, candidate, None, &paced)
     }
 
     /// Whether `name`, who is logged in, could log in now, were the password right again.
@@ -226,42 +240,51 @@ impl Authenticator {
     fn check(
         &self,
         helpers: &Helpers,
+        attempt: &Attempt<'_>,
         Candidate { mut account, proof }: Candidate,
         password: Option<Secret>,
-        peer: IpAddr,
+        paced: &Paced,
     ) -> Result<Account, Refusal> {
+        let instead = paced.hashes();
         let request = match (proof, &self.method) {
             (Proof::Hash(hash), _) => match password {
-                Some(password) => Request::Hash { hash, password },
+                Some(password) => Request::Hash { hash, password, instead },
                 None if hash.starts_with(b"!") => return Err(Refusal::denied("account locked")),
                 None => return Ok(account),
             },
-            (Proof::System(user), Method::Pam { service }) => Request::Pam {
-                service: service.clone(),
-                user,
-                remote_host: CString::new(peer.to_canonical().to_string()).expect("an address has no NUL"),
-                password,
-                session: self.login.pam_session,
-            },
-            (Proof::System(user), Method::Shadow) => Request::Shadow { user, password },
+            (Proof::System(user), Method::Pam { service }) => {
+                let remote_host = attempt.peer.to_canonical().to_string();
+                let remote_host = CString::new(remote_host).expect("an address has no NUL");
+                let (service, session) = (service.clone(), self.login.pam_session);
+                Request::Pam { service, user, remote_host, password, session, instead }
+            }
+            (Proof::System(user), Method::Shadow) => Request::Shadow { user, password, instead },
             (Proof::System(_), Method::None) => {
                 return Err(Refusal::unavailable("this system has neither libpam nor crypt_r"));
             }
         };
-        let (answer, session) = helpers.ask(&request).map_err(Refusal::unavailable)?;
-        let reason = match answer {
-            Answer::Verdict(Verdict::Right) => {
-                account.session = session;
+        let answered = helpers.ask(&request, attempt.asker()).map_err(Refusal::unavailable)?;
+        let Answer::Checked { verdict, outcomes } = answered.answer else {
+            return Err(Refusal::unavailable("an auth helper answered another question"));
+        };
+        self.log_outcomes(attempt, &outcomes);
+        let reason = match verdict {
+            Verdict::Right => {
+                account.session = answered.session;
                 return Ok(account);
             }
-            Answer::Verdict(Verdict::Wrong) => "wrong password",
-            Answer::Verdict(Verdict::Locked) => "account locked, or not allowed",
-            Answer::Verdict(Verdict::AccountExpired) => "account expired",
-            Answer::Verdict(Verdict::PasswordExpired) => "password expired",
-            Answer::Verdict(Verdict::Unavailable) | Answer::Can { .. } => {
+            Verdict::Wrong => {
+                self.pace.note_real(paced, answered.waited);
+                return Err(Refusal::denied("wrong password"));
+            }
+            Verdict::Locked => "account locked, or not allowed",
+            Verdict::AccountExpired => "account expired",
+            Verdict::PasswordExpired => "password expired",
+            Verdict::Unavailable => {
                 return Err(Refusal::unavailable("the system could not check the password"));
             }
         };
+        paced.wait_out(answered.waited);
         Err(Refusal::denied(reason))
     }
 
@@ -270,13 +293,29 @@ impl Authenticator {
     fn pretend(
         &self,
         helpers: &Helpers,
+        attempt: &Attempt<'_>,
         password: Option<Secret>,
+        paced: &Paced,
         refusal: Refusal,
     ) -> Result<Account, Refusal> {
         let password =
             password.or_else(|| Request::secret(b"*")).expect("this one is neither empty nor long");
-        helpers.ask(&Request::Pretend { password }).map_err(Refusal::unavailable)?;
+        let request = Request::Pretend { password, hashes: paced.hashes() };
+        let answered = helpers.ask(&request, attempt.asker()).map_err(Refusal::unavailable)?;
+        self.pace.wait_out_pretended(paced, answered.waited);
         Err(refusal)
+    }
+
+    fn log_outcomes(&self, attempt: &Attempt<'_>, outcomes: &[Outcome]) {
+        let (host, user) = (attempt.peer.to_canonical(), logging::word(attempt.user).to_string());
+        for outcome in outcomes {
+            let (stage, name, code) = (outcome.stage.to_string(), outcome.name(), outcome.code);
+            log::log!(
+                self.log_level,
+                event = "pam", host:% = host, user = user.as_str(), stage = stage.as_str(), code = code;
+                "PAM {stage} FROM {host}, {user}: {name} ({code})"
+            );
+        }
     }
 
     fn log_in_anonymously(
@@ -322,11 +361,20 @@ impl Authenticator {
     }
 }
 
+impl Attempt<'_> {
+    fn asker(&self) -> Asker {
+        Asker { address: Some(self.peer), until: self.until }
+    }
+}
+
 impl Method {
     /// What was asked for, or what this system has instead, which is logged.
     fn choose(login: &LoginPolicy, helpers: &Helpers) -> io::Result<Method> {
-        let (answer, _) = helpers.ask(&Request::Probe).map_err(io::Error::other)?;
-        let Answer::Can { pam, crypt } = answer else {
+        /// A helper that has just been started does nothing else.
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let asker = Asker { address: None, until: Instant::now() + PATIENCE };
+        let answered = helpers.ask(&Request::Probe, asker).map_err(io::Error::other)?;
+        let Answer::Can { pam, crypt } = answered.answer else {
             return Err(io::Error::other("an auth helper does not say what it can"));
         };
         Ok(match login.auth {
@@ -343,6 +391,15 @@ impl Method {
                 Method::None
             }
         })
+    }
+
+    /// How many hashes a check computes, until one has shown how long it takes: pam_unix of
+    /// Linux-PAM 1.5 looks first whether the empty password is right.
+    fn guessed_hashes(&self) -> u32 {
+        match self {
+            Method::Pam { .. } => 2,
+            Method::Shadow | Method::None => 1,
+        }
     }
 }
 

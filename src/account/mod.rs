@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! authenticator.rs  a name and a password become an Account, or a Refusal
+//! pace.rs           how long a refusal takes
 //! system.rs         accounts of the operating system
 //! user_file.rs      accounts of ferryd's own (--user-file)
 //! anonymous.rs      the login that needs no password
@@ -28,6 +29,7 @@ mod hosts;
 mod jail;
 mod names;
 mod options;
+mod pace;
 mod pam_service;
 mod system;
 #[cfg(test)]
@@ -36,7 +38,7 @@ mod trail;
 mod user_file;
 
 pub(crate) use admin_file::read_admin_file;
-pub(crate) use authenticator::{Account, AccountKind, Authenticator, Refusal};
+pub(crate) use authenticator::{Account, AccountKind, Attempt, Authenticator, Refusal};
 pub(crate) use check::check_files;
 pub(crate) use hosts::{Hosts, VirtualHost};
 pub(crate) use options::UserOptions;

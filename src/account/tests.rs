@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::anonymous::absolute;
 use super::pam_service::pam_service;
@@ -69,6 +69,7 @@ fn config(dir: &Path) -> Config {
             pam_service: "ftpd".into(),
             pam_session: false,
             auth_helpers: 1,
+            auth_timeout: second,
             user_file: None,
             min_uid: 1,
             chroot: Chroot::File,
@@ -106,7 +107,9 @@ fn config(dir: &Path) -> Config {
 
 fn log_in(authenticator: &Authenticator, user: &str, password: &str) -> Result<Account, Refusal> {
     let password = Password::new(password.as_bytes().to_vec());
-    authenticator.log_in(user.as_bytes(), &password, Ipv4Addr::LOCALHOST.into(), None)
+    let until = Instant::now() + Duration::from_secs(120);
+    let attempt = Attempt { user: user.as_bytes(), peer: Ipv4Addr::LOCALHOST.into(), host: None, until };
+    authenticator.log_in(&attempt, &password)
 }
 
 fn is_denied(result: &Result<Account, Refusal>) -> bool {

@@ -12,6 +12,6 @@ mod pool;
 mod process;
 mod protocol;
 
-pub(crate) use pool::{Helpers, PamSession};
+pub(crate) use pool::{Asker, Helpers, PamSession};
 pub(crate) use process::{HELPER_ARG, main};
 pub(crate) use protocol::{Answer, Request, Secret};

@@ -1,30 +1,53 @@
-//! Asks a helper process whether a password is right.
+//! The helper processes of one server: a request goes in, an answer comes out.
 //!
-//! A helper checks one password at a time. One that dies or does not answer in
-//! time is replaced by the thread that noticed, which is still root's; the
-//! login it was busy with fails as unavailable, the others go on.
+//! A helper is busy with one request at a time. Two wait for work; more are started when all
+//! are busy, up to a limit, and end when they have been idle for a while. One source address
+//! holds at most a quarter of the limit, so that slow logins from there leave room for others.
+//!
+//! A helper that dies or does not answer in time is replaced. The request that it was busy with
+//! fails, the others go on. Helpers are started by the thread that asks, which is still root's
+//! then, if the server is.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, thread};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::process::HELPER_ARG;
 use super::protocol::{Answer, Request};
+use crate::proto::host::host_of;
 use crate::sys::helper::{Channel, executable, spawn};
 
+/// Helpers that are kept when there is nothing to do.
+const KEPT: usize = 2;
+
+/// How long a helper beyond those is idle before it ends.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+
 /// The helpers of one server.
-pub(crate) struct Helpers {
-    /// Those that are idle; `None` is the place of one that could not be
-    /// replaced, which the next login tries again.
-    idle: Mutex<Vec<Option<Helper>>>,
-    returned: Condvar,
-    launch: Box<dyn Fn() -> io::Result<Helper> + Send + Sync>,
-    /// For one request, the wait for a helper included.
-    deadline: Duration,
+pub(crate) struct Helpers(Arc<Pool>);
+
+/// Who asks, and how long they wait for a helper that is free.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    /// `None`: the server itself.
+    pub address: Option<IpAddr>,
+    pub until: Instant,
+}
+
+/// What came of a request.
+pub(crate) struct Answered {
+    pub answer: Answer,
+    /// If one was asked for and opened.
+    pub session: Option<PamSession>,
+    /// How long it took until a helper was free.
+    pub waited: Duration,
 }
 
 /// A PAM session; it ends when this is dropped (its clones too), or with this process.
@@ -32,6 +55,8 @@ pub(crate) struct Helpers {
 pub(crate) struct PamSession {
     /// Never written or read: a process waits for its end.
     _held: Arc<OwnedFd>,
+    /// The helper that is the parent of that process goes on while there is one.
+    _of: Arc<()>,
 }
 
 /// Why there is no answer; for the log.
@@ -45,68 +70,194 @@ pub(crate) enum Failure {
     Helper(io::Error),
 }
 
+struct Pool {
+    crew: Mutex<Crew>,
+    /// A helper is free, or there is room for one more.
+    changed: Condvar,
+    launch: Box<dyn Fn() -> io::Result<Helper> + Send + Sync>,
+    bounds: Bounds,
+}
+
+struct Bounds {
+    /// Helpers at one time.
+    most: usize,
+    /// For one request, once a helper has it.
+    answer_within: Duration,
+    idle_time: Duration,
+}
+
+#[derive(Default)]
+struct Crew {
+    /// Helpers without work, the one that was last busy at the end.
+    idle: Vec<(Helper, Instant)>,
+    /// All of them: idle, busy, and being started.
+    count: usize,
+    /// How many of them each host holds.
+    held: HashMap<IpAddr, usize>,
+    /// A thread ends those that are idle for too long.
+    retiring: bool,
+}
+
 impl Helpers {
-    /// Starts `count` helpers. `deadline` is for each request.
+    /// Starts the first helpers. There will be up to `most`, and each has `answer_within` for a request.
     ///
     /// # Errors
     /// A helper could not be started.
-    pub(crate) fn start(count: usize, deadline: Duration) -> io::Result<Helpers> {
-        Helpers::with(count, deadline, Box::new(|| Helper::start(itself()?)))
+    pub(crate) fn start(most: usize, answer_within: Duration) -> io::Result<Helpers> {
+        let bounds = Bounds { most, answer_within, idle_time: IDLE_TIME };
+        Helpers::with(bounds, Box::new(|| Helper::start(itself()?)))
     }
 
     fn with(
-        count: usize,
-        deadline: Duration,
+        bounds: Bounds,
         launch: Box<dyn Fn() -> io::Result<Helper> + Send + Sync>,
     ) -> io::Result<Helpers> {
-        let idle = (0..count.max(1)).map(|_| launch().map(Some)).collect::<io::Result<Vec<_>>>()?;
-        Ok(Helpers { idle: Mutex::new(idle), returned: Condvar::new(), launch, deadline })
+        let bounds = Bounds { most: bounds.most.max(1), ..bounds };
+        let mut crew = Crew::default();
+        for _ in 0..KEPT.min(bounds.most) {
+            crew.idle.push((launch()?, Instant::now()));
+            crew.count += 1;
+        }
+        let changed = Condvar::new();
+        Ok(Helpers(Arc::new(Pool { crew: Mutex::new(crew), changed, launch, bounds })))
     }
 
-    /// The answer to `request`, and the PAM session, if that was asked for and opened.
-    pub(crate) fn ask(&self, request: &Request) -> Result<(Answer, Option<PamSession>), Failure> {
-        let deadline = Instant::now() + self.deadline;
-        let mut place = self.take(deadline)?;
+    /// The answer to `request`.
+    pub(crate) fn ask(&self, request: &Request, asker: Asker) -> Result<Answered, Failure> {
+        let began = Instant::now();
+        let mut loan = Pool::take(&self.0, asker)?;
         // One that died in peace is replaced without anybody's noticing.
-        if !place.helper.as_ref().is_some_and(|helper| helper.channel.is_quiet()) {
-            place.helper = None;
-            place.helper = Some((self.launch)().map_err(Failure::Start)?);
+        if !loan.helper.as_ref().is_some_and(|helper| helper.channel.is_quiet()) {
+            loan.helper = None;
+            loan.helper = Some((self.0.launch)().map_err(Failure::Start)?);
         }
-        let helper = place.helper.as_ref().expect("the place was filled above");
-        match helper.ask(request, deadline) {
-            Ok(answer) => Ok(answer),
+        let waited = began.elapsed();
+        let helper = loan.helper.as_ref().expect("the loan was filled above");
+        match helper.ask(request, Instant::now() + self.0.bounds.answer_within) {
+            Ok((answer, session)) => Ok(Answered { answer, session, waited }),
             Err(error) => {
-                place.helper = None; // Killed, so that a late answer is not the next login's.
-                place.helper = (self.launch)().inspect_err(|error| log::error!("auth helper: {error}")).ok();
+                loan.helper = None; // Killed, so that a late answer is not the next login's.
+                loan.helper = (self.0.launch)().inspect_err(|error| log::error!("auth helper: {error}")).ok();
                 Err(Failure::Helper(error))
             }
         }
     }
+}
 
-    /// An idle helper's place, ours until dropped.
-    fn take(&self, deadline: Instant) -> Result<Place<'_>, Failure> {
-        let mut idle = self.idle.lock();
+impl Pool {
+    /// A helper for `asker`, ours until dropped: one that is idle, else a new one, else the next
+    /// that becomes idle.
+    fn take(pool: &Arc<Pool>, asker: Asker) -> Result<Loan, Failure> {
+        let host = asker.address.map(host_of);
+        let mut cannot_start = None;
+        let mut late = false;
+        let mut crew = pool.crew.lock();
         loop {
-            if let Some(helper) = idle.pop() {
-                return Ok(Place { helper, helpers: self });
+            if crew.may_hold_more(host, pool.most_of_one_host()) {
+                if let Some((helper, _)) = crew.idle.pop() {
+                    crew.hold(host);
+                    return Ok(Loan { helper: Some(helper), host, pool: Arc::clone(pool) });
+                }
+                if crew.count < pool.bounds.most && cannot_start.is_none() {
+                    crew.count += 1;
+                    crew.hold(host);
+                    drop(crew);
+                    let mut loan = Loan { helper: None, host, pool: Arc::clone(pool) };
+                    match (pool.launch)() {
+                        Ok(helper) => {
+                            loan.helper = Some(helper);
+                            return Ok(loan);
+                        }
+                        Err(error) => cannot_start = Some(error),
+                    }
+                    drop(loan);
+                    crew = pool.crew.lock();
+                    continue;
+                }
             }
-            if self.returned.wait_until(&mut idle, deadline).timed_out() && idle.is_empty() {
-                return Err(Failure::Busy);
+            if late || (cannot_start.is_some() && crew.count == 0) {
+                return Err(cannot_start.map_or(Failure::Busy, Failure::Start));
             }
+            late = pool.changed.wait_until(&mut crew, asker.until).timed_out();
+        }
+    }
+
+    fn most_of_one_host(&self) -> usize {
+        (self.bounds.most / 4).max(1)
+    }
+
+    /// Ends helpers that have been idle for too long, until only those are left that are kept.
+    fn retire(pool: &Weak<Pool>) {
+        loop {
+            let Some(pool) = pool.upgrade() else { return };
+            let pause = pool.bounds.idle_time / 4;
+            let mut crew = pool.crew.lock();
+            if crew.count <= KEPT {
+                crew.retiring = false;
+                return;
+            }
+            let retired = crew.take_retired(pool.bounds.idle_time);
+            drop(crew);
+            drop(retired); // Waits for their end, which nobody should have to who wants the lock.
+            drop(pool);
+            thread::sleep(pause);
         }
     }
 }
 
-/// A helper taken from the pool; given back when dropped.
-struct Place<'a> {
-    helper: Option<Helper>,
-    helpers: &'a Helpers,
+impl Crew {
+    fn may_hold_more(&self, host: Option<IpAddr>, most: usize) -> bool {
+        host.is_none_or(|host| self.held.get(&host).is_none_or(|&held| held < most))
+    }
+
+    fn hold(&mut self, host: Option<IpAddr>) {
+        host.into_iter().for_each(|host| *self.held.entry(host).or_default() += 1);
+    }
+
+    fn release(&mut self, host: Option<IpAddr>) {
+        let Some(host) = host else { return };
+        match self.held.get_mut(&host) {
+            Some(held) if *held > 1 => *held -= 1,
+            _ => drop(self.held.remove(&host)),
+        }
+    }
+
+    /// Those that have been idle for `idle_time`, as far as there are more than are kept.
+    fn take_retired(&mut self, idle_time: Duration) -> Vec<Helper> {
+        let spare = self.count.saturating_sub(KEPT);
+        let is_over =
+            |(helper, since): &mut (Helper, Instant)| since.elapsed() >= idle_time && !helper.has_sessions();
+        let retired: Vec<Helper> =
+            self.idle.extract_if(.., is_over).take(spare).map(|(helper, _)| helper).collect();
+        self.count -= retired.len();
+        retired
+    }
 }
 
-impl Drop for Place<'_> {
+/// A helper taken from the pool; given back when dropped.
+struct Loan {
+    /// `None`: it could not be started, and its place is free.
+    helper: Option<Helper>,
+    host: Option<IpAddr>,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Loan {
     fn drop(&mut self) {
-        self.helpers.idle.lock().push(self.helper.take());
-        self.helpers.returned.notify_one();
+        let mut crew = self.pool.crew.lock();
+        crew.release(self.host);
+        match self.helper.take() {
+            Some(helper) => crew.idle.push((helper, Instant::now())),
+            None => crew.count -= 1,
+        }
+        if crew.count > KEPT && !crew.retiring {
+            let pool = Arc::downgrade(&self.pool);
+            let retire = thread::Builder::new().name("helpers".into()).stack_size(64 << 10);
+            // Without the thread they stay; the next that is given back tries again.
+            crew.retiring = retire.spawn(move || Pool::retire(&pool)).is_ok();
+        }
+        drop(crew);
+        self.pool.changed.notify_all();
     }
 }
 
@@ -114,19 +265,27 @@ impl Drop for Place<'_> {
 struct Helper {
     channel: Channel,
     process: Child,
+    /// Its PAM sessions have clones of it.
+    sessions: Arc<()>,
 }
 
 impl Helper {
     fn start(program: Command) -> io::Result<Helper> {
         let (channel, theirs) = Channel::pair()?;
-        Ok(Helper { channel, process: spawn(program, theirs)? })
+        Ok(Helper { channel, process: spawn(program, theirs)?, sessions: Arc::default() })
     }
 
     fn ask(&self, request: &Request, deadline: Instant) -> io::Result<(Answer, Option<PamSession>)> {
         self.channel.send(&request.encode(), None, Some(deadline))?;
         let message = self.channel.receive(Some(deadline))?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let answer = Answer::decode(&message.bytes).ok_or(io::ErrorKind::InvalidData)?;
-        Ok((answer, message.fd.map(|fd| PamSession { _held: Arc::new(fd) })))
+        let session = |fd| PamSession { _held: Arc::new(fd), _of: Arc::clone(&self.sessions) };
+        Ok((answer, message.fd.map(session)))
+    }
+
+    /// Whether it is the parent of processes that keep PAM sessions open.
+    fn has_sessions(&self) -> bool {
+        Arc::strong_count(&self.sessions) > 1
     }
 }
 
@@ -141,7 +300,7 @@ impl Drop for Helper {
 /// This program as a helper, with nothing of the administrator's environment.
 fn itself() -> io::Result<Command> {
     let mut program = Command::new(executable()?);
-    program.arg(HELPER_ARG).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    program.arg0("ftpd-auth").arg(HELPER_ARG).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     Ok(program)
 }
 
@@ -161,144 +320,4 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::env;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::thread;
-
-    use rustix::process::Pid;
-
-    use super::*;
-    use crate::sys::accounts::Verdict;
-
-    /// Long enough for a busy machine: no test waits for it to pass.
-    const AMPLE: Duration = Duration::from_secs(120);
-
-    const SHA512: &[u8] =
-        b"$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1";
-
-    /// The test program as a helper: `process::tests::helper_process` serves.
-    pub(crate) fn test_helper() -> io::Result<Command> {
-        let mut program = Command::new(env::current_exe()?);
-        program.args(["--exact", "helpers::process::tests::helper_process"]).env("FERRYD_TEST_HELPER", "1");
-        Ok(program)
-    }
-
-    impl Helpers {
-        pub(crate) fn of_tests(count: usize) -> Helpers {
-            Helpers::with(count, AMPLE, Box::new(|| Helper::start(test_helper()?))).unwrap()
-        }
-
-        fn pids(&self) -> Vec<Pid> {
-            let pid = |helper: &Option<Helper>| Pid::from_child(&helper.as_ref().unwrap().process);
-            self.idle.lock().iter().map(pid).collect()
-        }
-    }
-
-    fn shell(script: &str) -> Command {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", script]);
-        shell
-    }
-
-    fn hash_of(password: &str) -> Request {
-        Request::Hash { hash: SHA512.to_vec(), password: Request::secret(password.as_bytes()).unwrap() }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_helper_tells_right_from_wrong() {
-        let helpers = Helpers::of_tests(1);
-        for (password, verdict) in
-            [("secret", Verdict::Right), ("Secret", Verdict::Wrong), ("secret", Verdict::Right)]
-        {
-            let (answer, session) = helpers.ask(&hash_of(password)).unwrap();
-            assert_eq!(answer, Answer::Verdict(verdict));
-            assert!(session.is_none());
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_helper_that_died_between_logins_is_replaced_unseen() {
-        let helpers = Helpers::of_tests(1);
-        helpers.ask(&hash_of("secret")).unwrap();
-        let first = helpers.pids();
-        let mut place = helpers.take(Instant::now() + AMPLE).unwrap();
-        place.helper.as_mut().unwrap().process.kill().unwrap();
-        place.helper.as_mut().unwrap().process.wait().unwrap();
-        drop(place);
-        assert_eq!(helpers.ask(&hash_of("secret")).unwrap().0, Answer::Verdict(Verdict::Right));
-        assert_ne!(helpers.pids(), first);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_helper_killed_during_a_login_costs_that_login_alone() {
-        // The second one, which is taken first, is killed once it has a request.
-        let started = AtomicUsize::new(0);
-        let launch = move || match started.fetch_add(1, Ordering::SeqCst) {
-            1 => Helper::start(shell("head -c 1 >/dev/null; kill -KILL $$")),
-            _ => Helper::start(test_helper()?),
-        };
-        let helpers = Helpers::with(2, AMPLE, Box::new(launch)).unwrap();
-        let victim = helpers.pids()[1];
-        let failure = helpers.ask(&hash_of("secret")).unwrap_err();
-        assert!(matches!(failure, Failure::Helper(_)), "{failure}");
-        assert!(!helpers.pids().contains(&victim));
-        let places: Vec<_> = (0..2).map(|_| helpers.take(Instant::now()).unwrap()).collect();
-        for place in &places {
-            let answer = place.helper.as_ref().unwrap().ask(&hash_of("secret"), Instant::now() + AMPLE);
-            assert_eq!(answer.unwrap().0, Answer::Verdict(Verdict::Right));
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_login_waits_for_a_helper_that_is_busy_with_another() {
-        let helpers = Arc::new(Helpers::of_tests(1));
-        let place = helpers.take(Instant::now()).unwrap();
-        let login = thread::spawn({
-            let helpers = Arc::clone(&helpers);
-            move || helpers.ask(&hash_of("secret"))
-        });
-        drop(place);
-        assert_eq!(login.join().unwrap().unwrap().0, Answer::Verdict(Verdict::Right));
-    }
-
-    #[test]
-    fn a_helper_that_hangs_is_replaced_at_the_deadline() {
-        let sleeper = || {
-            let mut sleep = Command::new("sleep");
-            sleep.arg("1000");
-            Helper::start(sleep)
-        };
-        let helpers = Helpers::with(1, Duration::from_millis(20), Box::new(sleeper)).unwrap();
-        let first = helpers.pids();
-        let failure = helpers.ask(&hash_of("secret")).unwrap_err();
-        assert!(
-            matches!(&failure, Failure::Helper(error) if error.kind() == io::ErrorKind::TimedOut),
-            "{failure}"
-        );
-        assert_ne!(helpers.pids(), first);
-    }
-
-    #[test]
-    fn a_helper_that_talks_nonsense_is_replaced() {
-        let nonsense = "head -c 3 >/dev/null; printf '\\000\\001\\377' >&0; exec sleep 1000";
-        let helpers = Helpers::with(1, AMPLE, Box::new(|| Helper::start(shell(nonsense)))).unwrap();
-        let failure = helpers.ask(&hash_of("secret")).unwrap_err();
-        assert!(
-            matches!(&failure, Failure::Helper(error) if error.kind() == io::ErrorKind::InvalidData),
-            "{failure}"
-        );
-    }
-
-    #[test]
-    fn a_login_does_not_wait_for_ever_for_a_busy_helper() {
-        let sleeper = || Helper::start(Command::new("cat"));
-        let helpers = Helpers::with(1, Duration::ZERO, Box::new(sleeper)).unwrap();
-        let _taken = helpers.take(Instant::now()).unwrap();
-        assert!(matches!(helpers.ask(&hash_of("secret")), Err(Failure::Busy)));
-    }
-}
+mod tests;

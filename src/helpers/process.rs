@@ -11,12 +11,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{io, process};
 
-use rustix::process::Pid;
-
 use super::protocol::{Answer, Request, Secret};
 use crate::sys::accounts::Verdict;
 use crate::sys::crypt::Crypt;
-use crate::sys::helper::{Channel, Forked, fork, has_ended, settle};
+use crate::sys::helper::{Channel, Children, Forked, fork, name_process, settle};
 use crate::sys::pam::{Login, Pam, Transaction};
 use crate::sys::shadow;
 
@@ -25,42 +23,62 @@ pub(crate) const HELPER_ARG: &str = "--auth-helper";
 
 /// Serves until the server closes the socket on standard input.
 pub(crate) fn main() -> ! {
-    let served =
-        settle().and_then(|()| Channel::from_stdin()).and_then(|channel| Helper::default().serve(channel));
+    let served = settle(c"ftpd-auth")
+        .and_then(|()| Channel::from_stdin())
+        .and_then(|channel| Ok((channel, Children::watch()?)))
+        .and_then(|(channel, children)| serve(&Libraries::default(), channel, &children));
     process::exit(if served.is_ok() { 0 } else { 1 })
 }
 
-#[derive(Default)]
-struct Helper {
-    libraries: Libraries,
-    /// The processes that keep PAM sessions open.
-    keepers: Vec<Pid>,
+fn serve(libraries: &Libraries, mut channel: Channel, children: &Children) -> io::Result<()> {
+    libraries.load();
+    loop {
+        children.collect_until_readable(&channel)?;
+        let Some(message) = channel.receive(None)? else { return Ok(()) };
+        let request = Request::decode(&message.bytes).ok_or(io::ErrorKind::InvalidData)?;
+        drop(message); // Wiped, before anything is forked.
+        let (answer, session) = match request {
+            Request::Pam { session: true, .. } => {
+                let (answer, session);
+                (channel, answer, session) = libraries.log_in_for_session(channel, request)?;
+                (answer, session)
+            }
+            other => (libraries.answer(&other), None),
+        };
+        channel.send(&answer.encode(), session.as_ref().map(AsFd::as_fd), None)?;
+    }
 }
 
-/// What checks passwords; each is loaded when it is first asked.
+/// What checks passwords.
 #[derive(Default)]
 struct Libraries {
     pam: OnceCell<Option<Pam>>,
     crypt: OnceCell<Option<Crypt>>,
 }
 
-impl Helper {
-    fn serve(&mut self, mut channel: Channel) -> io::Result<()> {
-        while let Some(message) = channel.receive(None)? {
-            self.keepers.retain(|&keeper| !has_ended(keeper));
-            let request = Request::decode(&message.bytes).ok_or(io::ErrorKind::InvalidData)?;
-            drop(message); // Wiped, before anything is forked.
-            let (answer, session) = match request {
-                Request::Pam { session: true, .. } => {
-                    let (verdict, session);
-                    (channel, verdict, session) = self.log_in_for_session(channel, request)?;
-                    (Answer::Verdict(verdict), session)
-                }
-                other => (self.libraries.answer(&other), None),
-            };
-            channel.send(&answer.encode(), session.as_ref().map(AsFd::as_fd), None)?;
-        }
-        Ok(())
+impl Libraries {
+    /// Before there is a request, so that the first one takes no longer than others.
+    fn load(&self) {
+        self.pam();
+        self.crypt();
+    }
+
+    fn answer(&self, request: &Request) -> Answer {
+        Answer::of(match request {
+            Request::Probe => {
+                return Answer::Can { pam: self.pam().is_some(), crypt: self.crypt().is_some() };
+            }
+            Request::Pam { .. } => return self.log_in(request).0,
+            Request::Shadow { user, password: Some(password), instead } => {
+                self.shadow(user, password, *instead)
+            }
+            Request::Shadow { user, password: None, .. } => valid(user),
+            Request::Hash { hash, password, instead } => self.hash(hash, password, *instead),
+            Request::Pretend { password, hashes } => {
+                self.pretend(password, *hashes);
+                Verdict::Wrong
+            }
+        })
     }
 
     /// Logs in and opens a PAM session, which a process of its own keeps and
@@ -68,13 +86,13 @@ impl Helper {
     /// session's thread may end in any way. Gives the channel back, with what
     /// the server holds for as long as the session lasts.
     fn log_in_for_session(
-        &mut self,
+        &self,
         channel: Channel,
         request: Request,
-    ) -> io::Result<(Channel, Verdict, Option<OwnedFd>)> {
-        let (verdict, transaction) = self.libraries.log_in(&request);
+    ) -> io::Result<(Channel, Answer, Option<OwnedFd>)> {
+        let (answer, transaction) = self.log_in(&request);
         drop(request); // Wiped, before anything is forked.
-        let Some(mut transaction) = transaction else { return Ok((channel, verdict, None)) };
+        let Some(mut transaction) = transaction else { return Ok((channel, answer, None)) };
         transaction.forget_password();
         let (keeper_end, session_end) = Channel::pair()?;
         match fork()? {
@@ -82,89 +100,76 @@ impl Helper {
                 drop((channel, session_end));
                 keep_session(transaction, &keeper_end);
             }
-            Forked::Parent { child } => {
+            Forked::Parent => {
                 drop(keeper_end);
                 transaction.hand_on();
-                self.keepers.push(child);
             }
         }
         // If the modules hang, the server replaces this helper.
-        match session_end.receive(None) {
-            Ok(Some(_opened)) => Ok((channel, Verdict::Right, Some(session_end.into()))),
-            _ => Ok((channel, Verdict::Unavailable, None)),
+        let message = session_end.receive(None).ok().flatten();
+        match message.and_then(|message| Answer::decode(&message.bytes)) {
+            Some(answer @ Answer::Checked { verdict: Verdict::Right, .. }) => {
+                Ok((channel, answer, Some(session_end.into())))
+            }
+            refused => Ok((channel, refused.unwrap_or(Answer::of(Verdict::Unavailable)), None)),
         }
-    }
-}
-
-impl Libraries {
-    fn answer(&self, request: &Request) -> Answer {
-        Answer::Verdict(match request {
-            Request::Probe => {
-                return Answer::Can { pam: self.pam().is_some(), crypt: self.crypt().is_some() };
-            }
-            Request::Pam { .. } => self.log_in(request).0,
-            Request::Shadow { user, password: Some(password) } => self.shadow(user, password),
-            Request::Shadow { user, password: None } => valid(user),
-            Request::Hash { hash, password } => self.hash(hash, password),
-            Request::Pretend { password } => {
-                self.pretend(password);
-                Verdict::Wrong
-            }
-        })
     }
 
     /// Asks PAM; a login that is right leaves the transaction, to open a session in.
-    fn log_in(&self, request: &Request) -> (Verdict, Option<Transaction<'_>>) {
-        let Request::Pam { service, user, remote_host, password, .. } = request else {
-            return (Verdict::Unavailable, None);
+    fn log_in(&self, request: &Request) -> (Answer, Option<Transaction<'_>>) {
+        let unavailable = || (Answer::of(Verdict::Unavailable), None);
+        let Request::Pam { service, user, remote_host, password, instead, .. } = request else {
+            return unavailable();
         };
         let login = Login { service, user, remote_host, password: password.as_ref().map(Secret::as_c_str) };
         let Some(Ok(mut transaction)) = self.pam().map(|pam| pam.begin(&login)) else {
-            return (Verdict::Unavailable, None);
+            return unavailable();
         };
-        match transaction.check() {
-            Verdict::Right if password.is_none() => match not_locked(user) {
-                Verdict::Right => (Verdict::Right, Some(transaction)),
-                refused => (refused, None),
-            },
-            Verdict::Right => (Verdict::Right, Some(transaction)),
-            refused => {
-                drop(transaction);
-                let Some(password) = password else { return (refused, None) };
-                // PAM does not compute a hash for a locked password, and would
-                // say by its haste which accounts are locked.
-                if shadow::by_name(user).is_ok_and(|entry| entry.is_some_and(|entry| entry.is_locked())) {
-                    self.pretend(password);
-                }
-                (refused, None)
+        let verdict = match (transaction.check(), password) {
+            (Verdict::Right, None) => not_locked(user),
+            // PAM does not compute a hash for a locked password, and would
+            // say by its haste which accounts are locked.
+            (Verdict::Wrong | Verdict::Locked, Some(password)) if is_locked(user) => {
+                self.pretend(password, *instead);
+                Verdict::Locked
+            }
+            (verdict, _) => verdict,
+        };
+        let answer = answer_of(&transaction, verdict);
+        (answer, (verdict == Verdict::Right).then_some(transaction))
+    }
+
+    fn shadow(&self, user: &CStr, password: &Secret, instead: u32) -> Verdict {
+        let Some(crypt) = self.crypt() else { return Verdict::Unavailable };
+        let entry = match shadow::by_name(user) {
+            Ok(entry) => entry.filter(|entry| !entry.is_locked()),
+            Err(_) => return Verdict::Unavailable,
+        };
+        match entry.map(|entry| (crypt.verify(password.as_c_str(), &entry.hash), entry)) {
+            Some((Some(true), entry)) => entry.verdict(today()),
+            Some((Some(false), _)) => Verdict::Wrong,
+            Some((None, _)) | None => {
+                self.pretend(password, instead);
+                Verdict::Locked
             }
         }
     }
 
-    fn shadow(&self, user: &CStr, password: &Secret) -> Verdict {
-        let Some(crypt) = self.crypt() else { return Verdict::Unavailable };
-        let entry = match shadow::by_name(user) {
-            Ok(Some(entry)) if !entry.is_locked() => entry,
-            Ok(_) => {
-                self.pretend(password);
-                return Verdict::Locked;
+    fn hash(&self, hash: &[u8], password: &Secret, instead: u32) -> Verdict {
+        match self.crypt().map(|crypt| crypt.verify(password.as_c_str(), hash)) {
+            Some(Some(true)) => Verdict::Right,
+            Some(Some(false)) => Verdict::Wrong,
+            Some(None) => {
+                self.pretend(password, instead);
+                Verdict::Locked
             }
-            Err(_) => return Verdict::Unavailable,
-        };
-        if crypt.verify(password.as_c_str(), &entry.hash) { entry.verdict(today()) } else { Verdict::Wrong }
-    }
-
-    fn hash(&self, hash: &[u8], password: &Secret) -> Verdict {
-        match self.crypt() {
-            Some(crypt) if crypt.verify(password.as_c_str(), hash) => Verdict::Right,
-            Some(_) => Verdict::Wrong,
             None => Verdict::Unavailable,
         }
     }
 
-    fn pretend(&self, password: &Secret) {
+    fn pretend(&self, password: &Secret, hashes: u32) {
         if let Some(crypt) = self.crypt() {
-            crypt.pretend(password.as_c_str());
+            (0..hashes).for_each(|_| crypt.pretend(password.as_c_str()));
         }
     }
 
@@ -175,6 +180,14 @@ impl Libraries {
     fn crypt(&self) -> Option<&Crypt> {
         self.crypt.get_or_init(|| Crypt::load().ok()).as_ref()
     }
+}
+
+fn answer_of(transaction: &Transaction<'_>, verdict: Verdict) -> Answer {
+    Answer::Checked { verdict, outcomes: transaction.outcomes().to_vec() }
+}
+
+fn is_locked(user: &CStr) -> bool {
+    shadow::by_name(user).is_ok_and(|entry| entry.is_some_and(|entry| entry.is_locked()))
 }
 
 /// What the shadow file says of an account whose password is not asked for.
@@ -202,10 +215,13 @@ fn not_locked(user: &CStr) -> Verdict {
 /// The process that has a PAM session open until the other end is closed: by
 /// the session that ends, or by the end of the server.
 fn keep_session(mut transaction: Transaction<'_>, other_end: &Channel) -> ! {
+    name_process(c"ftpd-session");
     let _ = rustix::process::setsid();
-    let opened = transaction.open_session().is_ok();
+    let opened = transaction.open_session();
+    // Whatever the code: a module did not want this session, and its number is in the log.
+    let verdict = if opened { Verdict::Right } else { Verdict::Locked };
+    let _ = other_end.send(&answer_of(&transaction, verdict).encode(), None, None);
     if opened {
-        let _ = other_end.send(b"opened", None, None);
         while let Ok(Some(_)) = other_end.receive(None) {}
         transaction.close_session();
     }
@@ -235,11 +251,12 @@ mod tests {
 
     #[test]
     fn a_helper_ends_with_its_socket_and_with_nonsense() {
+        let serve = |channel| serve(&Libraries::default(), channel, &Children::watch().unwrap());
         let (server, helper) = Channel::pair().unwrap();
         drop(server);
-        assert!(Helper::default().serve(helper).is_ok());
+        assert!(serve(helper).is_ok());
         let (server, helper) = Channel::pair().unwrap();
         server.send(b"nonsense", None, None).unwrap();
-        assert!(Helper::default().serve(helper).is_err());
+        assert!(serve(helper).is_err());
     }
 }

@@ -9,6 +9,7 @@ use std::ffi::{CStr, CString};
 use zeroize::Zeroizing;
 
 use crate::sys::accounts::Verdict;
+use crate::sys::pam::{Outcome, Stage};
 
 /// The longest password that is looked at: what PAM and crypt take, less their NUL.
 const MAX_PASSWORD: usize = 511;
@@ -19,14 +20,22 @@ pub(crate) enum Request {
     /// What it can do.
     Probe,
     /// Whether PAM lets `user` in; with `session`, a PAM session is opened too. Without a
-    /// password, only whether the account is valid.
-    Pam { service: CString, user: CString, remote_host: CString, password: Option<Secret>, session: bool },
-    /// Whether the shadow file lets `user` in; without a password as above.
-    Shadow { user: CString, password: Option<Secret> },
-    /// Whether `hash` is the password's.
-    Hash { hash: Vec<u8>, password: Secret },
-    /// To take as long as a check, for somebody who is refused anyway.
-    Pretend { password: Secret },
+    /// password, only whether the account is valid. `instead` is how many hashes to compute
+    /// for an account whose password PAM does not look at.
+    Pam {
+        service: CString,
+        user: CString,
+        remote_host: CString,
+        password: Option<Secret>,
+        session: bool,
+        instead: u32,
+    },
+    /// Whether the shadow file lets `user` in; otherwise as above.
+    Shadow { user: CString, password: Option<Secret>, instead: u32 },
+    /// Whether `hash` is the password's; `instead` is for what is no hash.
+    Hash { hash: Vec<u8>, password: Secret, instead: u32 },
+    /// To compute hashes as a check would, for a login that is refused anyway.
+    Pretend { password: Secret, hashes: u32 },
 }
 
 /// A password as C has it: without a NUL, and one at its end.
@@ -34,14 +43,12 @@ pub(crate) enum Request {
 pub(crate) struct Secret(Zeroizing<Vec<u8>>);
 
 /// What a helper answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    Verdict(Verdict),
     /// To `Probe`.
-    Can {
-        pam: bool,
-        crypt: bool,
-    },
+    Can { pam: bool, crypt: bool },
+    /// To everything else. `outcomes` is what PAM said at each of its stages, if it was asked.
+    Checked { verdict: Verdict, outcomes: Vec<Outcome> },
 }
 
 impl Request {
@@ -70,8 +77,9 @@ impl Request {
         };
         match self {
             Request::Probe => put(b'?', &[]),
-            Request::Pam { service, user, remote_host, password, session } => {
-                let fields = [service.as_bytes(), user.as_bytes(), remote_host.as_bytes()];
+            Request::Pam { service, user, remote_host, password, session, instead } => {
+                let hashes = instead.to_be_bytes();
+                let fields = [service.as_bytes(), user.as_bytes(), remote_host.as_bytes(), &hashes];
                 let kind = if password.is_some() { b'p' } else { b'a' };
                 let kind = if *session { kind.to_ascii_uppercase() } else { kind };
                 match password {
@@ -79,12 +87,18 @@ impl Request {
                     None => put(kind, &fields),
                 }
             }
-            Request::Shadow { user, password: Some(password) } => {
-                put(b's', &[user.as_bytes(), password.bytes()]);
+            Request::Shadow { user, password: Some(password), instead } => {
+                put(b's', &[user.as_bytes(), &instead.to_be_bytes(), password.bytes()]);
             }
-            Request::Shadow { user, password: None } => put(b'S', &[user.as_bytes()]),
-            Request::Hash { hash, password } => put(b'h', &[hash, password.bytes()]),
-            Request::Pretend { password } => put(b'-', &[password.bytes()]),
+            Request::Shadow { user, password: None, instead } => {
+                put(b'S', &[user.as_bytes(), &instead.to_be_bytes()]);
+            }
+            Request::Hash { hash, password, instead } => {
+                put(b'h', &[hash, &instead.to_be_bytes(), password.bytes()]);
+            }
+            Request::Pretend { password, hashes } => {
+                put(b'-', &[&hashes.to_be_bytes(), password.bytes()]);
+            }
         }
         bytes
     }
@@ -99,13 +113,22 @@ impl Request {
                 service: fields.text()?,
                 user: fields.text()?,
                 remote_host: fields.text()?,
+                instead: fields.number()?,
                 password: if kind.eq_ignore_ascii_case(&b'p') { Some(fields.secret()?) } else { None },
                 session: kind.is_ascii_uppercase(),
             },
-            b's' => Request::Shadow { user: fields.text()?, password: Some(fields.secret()?) },
-            b'S' => Request::Shadow { user: fields.text()?, password: None },
-            b'h' => Request::Hash { hash: fields.next()?.to_vec(), password: fields.secret()? },
-            b'-' => Request::Pretend { password: fields.secret()? },
+            b's' => Request::Shadow {
+                user: fields.text()?,
+                instead: fields.number()?,
+                password: Some(fields.secret()?),
+            },
+            b'S' => Request::Shadow { user: fields.text()?, instead: fields.number()?, password: None },
+            b'h' => Request::Hash {
+                hash: fields.next()?.to_vec(),
+                instead: fields.number()?,
+                password: fields.secret()?,
+            },
+            b'-' => Request::Pretend { hashes: fields.number()?, password: fields.secret()? },
             _ => return None,
         };
         fields.0.is_empty().then_some(request)
@@ -123,32 +146,63 @@ impl Secret {
 }
 
 impl Answer {
-    pub(crate) fn encode(self) -> [u8; 1] {
-        [match self {
-            Answer::Verdict(Verdict::Right) => b'r',
-            Answer::Verdict(Verdict::Wrong) => b'w',
-            Answer::Verdict(Verdict::Locked) => b'l',
-            Answer::Verdict(Verdict::AccountExpired) => b'a',
-            Answer::Verdict(Verdict::PasswordExpired) => b'p',
-            Answer::Verdict(Verdict::Unavailable) => b'u',
-            Answer::Can { pam, crypt } => b'0' + u8::from(pam) + 2 * u8::from(crypt),
-        }]
+    pub(crate) fn of(verdict: Verdict) -> Answer {
+        Answer::Checked { verdict, outcomes: Vec::new() }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Answer::Can { pam, crypt } => vec![b'0' + u8::from(*pam) + 2 * u8::from(*crypt)],
+            Answer::Checked { verdict, outcomes } => {
+                let mut bytes = vec![letter_of(&VERDICTS, *verdict)];
+                for outcome in outcomes {
+                    bytes.push(letter_of(&STAGES, outcome.stage));
+                    bytes.extend_from_slice(&outcome.code.to_be_bytes());
+                }
+                bytes
+            }
+        }
     }
 
     /// `None` for what `encode` does not make.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Answer> {
-        let &[byte] = bytes else { return None };
-        Some(match byte {
-            b'r' => Answer::Verdict(Verdict::Right),
-            b'w' => Answer::Verdict(Verdict::Wrong),
-            b'l' => Answer::Verdict(Verdict::Locked),
-            b'a' => Answer::Verdict(Verdict::AccountExpired),
-            b'p' => Answer::Verdict(Verdict::PasswordExpired),
-            b'u' => Answer::Verdict(Verdict::Unavailable),
-            b'0'..=b'3' => Answer::Can { pam: byte & 1 != 0, crypt: byte & 2 != 0 },
-            _ => return None,
+        let (&first, rest) = bytes.split_first()?;
+        if let (b'0'..=b'3', []) = (first, rest) {
+            return Some(Answer::Can { pam: first & 1 != 0, crypt: first & 2 != 0 });
+        }
+        let (outcomes, []) = rest.as_chunks::<5>() else { return None };
+        if outcomes.len() > STAGES.len() {
+            return None;
+        }
+        let outcome = |&[stage, ref code @ ..]: &[u8; 5]| {
+            Some(Outcome { stage: of_letter(&STAGES, stage)?, code: i32::from_be_bytes(*code) })
+        };
+        Some(Answer::Checked {
+            verdict: of_letter(&VERDICTS, first)?,
+            outcomes: outcomes.iter().map(outcome).collect::<Option<_>>()?,
         })
     }
+}
+
+const VERDICTS: [(u8, Verdict); 6] = [
+    (b'r', Verdict::Right),
+    (b'w', Verdict::Wrong),
+    (b'l', Verdict::Locked),
+    (b'a', Verdict::AccountExpired),
+    (b'p', Verdict::PasswordExpired),
+    (b'u', Verdict::Unavailable),
+];
+
+const STAGES: [(u8, Stage); 4] =
+    [(b'a', Stage::Authenticate), (b'm', Stage::Account), (b'c', Stage::Credentials), (b's', Stage::Session)];
+
+fn letter_of<T: Copy + PartialEq>(letters: &[(u8, T)], value: T) -> u8 {
+    let found = letters.iter().find(|(_, of)| *of == value);
+    found.map(|(letter, _)| *letter).expect("each value has its letter")
+}
+
+fn of_letter<T: Copy>(letters: &[(u8, T)], letter: u8) -> Option<T> {
+    letters.iter().find(|(of, _)| *of == letter).map(|(_, value)| *value)
 }
 
 /// What is left of a message.
@@ -170,6 +224,10 @@ impl<'a> Fields<'a> {
     fn secret(&mut self) -> Option<Secret> {
         Request::secret(self.next()?)
     }
+
+    fn number(&mut self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.next()?.try_into().ok()?))
+    }
 }
 
 #[cfg(test)]
@@ -186,6 +244,7 @@ mod tests {
             remote_host: text("::1"),
             password: password.map(secret),
             session,
+            instead: 3,
         };
         vec![
             Request::Probe,
@@ -193,10 +252,11 @@ mod tests {
             pam(true, Some(b"p\xff\n")),
             pam(false, None),
             pam(true, None),
-            Request::Shadow { user: text("joe"), password: Some(secret(&[b'x'; MAX_PASSWORD])) },
-            Request::Shadow { user: text("joe"), password: None },
-            Request::Hash { hash: b"$6$".to_vec(), password: secret(b"p") },
-            Request::Pretend { password: secret(b"p") },
+            Request::Shadow { user: text("joe"), password: Some(secret(&[b'x'; MAX_PASSWORD])), instead: 2 },
+            Request::Shadow { user: text("joe"), password: None, instead: 2 },
+            Request::Hash { hash: b"$6$".to_vec(), password: secret(b"p"), instead: 1 },
+            Request::Pretend { password: secret(b"p"), hashes: 1 },
+            Request::Pretend { password: secret(b"p"), hashes: u32::MAX },
         ]
     }
 
@@ -236,9 +296,8 @@ mod tests {
 
     #[test]
     fn only_one_answer_is_right() {
-        let right =
-            (0..=255).filter(|&byte| Answer::decode(&[byte]) == Some(Answer::Verdict(Verdict::Right)));
-        assert_eq!(right.collect::<Vec<u8>>(), [b'r']);
+        let right = |answer| matches!(answer, Some(Answer::Checked { verdict: Verdict::Right, .. }));
+        assert_eq!((0..=255).filter(|&byte| right(Answer::decode(&[byte]))).collect::<Vec<u8>>(), [b'r']);
         for byte in 0..=255 {
             if let Some(answer) = Answer::decode(&[byte]) {
                 assert_eq!(answer.encode(), [byte]);
@@ -246,5 +305,19 @@ mod tests {
         }
         assert_eq!(Answer::decode(b"rr"), None);
         assert_eq!(Answer::decode(b""), None);
+    }
+
+    #[test]
+    fn an_answer_tells_what_pam_said_at_each_stage() {
+        let outcomes = STAGES.map(|(_, stage)| Outcome { stage, code: -7 }).to_vec();
+        let answer = Answer::Checked { verdict: Verdict::Locked, outcomes };
+        let bytes = answer.encode();
+        assert_eq!(Answer::decode(&bytes), Some(answer));
+        for end in (0..bytes.len()).filter(|end| end % 5 != 1) {
+            assert_eq!(Answer::decode(&bytes[..end]), None, "cut at {end}");
+        }
+        assert_eq!(Answer::decode(&[&bytes[..], b"a\0\0\0\0"].concat()), None, "a fifth stage");
+        assert_eq!(Answer::decode(b"r?\0\0\0\0"), None);
+        assert_eq!(Answer::decode(b"0a\0\0\0\0"), None);
     }
 }

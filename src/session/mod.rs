@@ -262,8 +262,11 @@ impl Session {
         self.control.presence.event(what, |event| self.services.tell(event));
     }
 
-    /// Waits until `delay` after `since`; nothing shortens it, so nothing can be learned from it.
+    /// Waits until `delay` after `since`, or twice that, or as many times as have begun: of how
+    /// long a check took, the client learns no more. Nothing shortens it.
     fn wait_out(since: Instant, delay: Duration) {
-        std::thread::sleep((since + delay).saturating_duration_since(Instant::now()));
+        let begun = since.elapsed().as_nanos().checked_rem(delay.as_nanos()).unwrap_or(0);
+        let begun = Duration::from_nanos(u64::try_from(begun).unwrap_or(0));
+        std::thread::sleep(delay.saturating_sub(begun));
     }
 }

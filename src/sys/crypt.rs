@@ -37,16 +37,15 @@ impl Crypt {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Whether `hash` is that of `password`. A hash that the library cannot
-    /// compute, `*` and `!` among them, is nobody's.
-    pub(crate) fn verify(&self, password: &CStr, hash: &[u8]) -> bool {
-        let Ok(setting) = CString::new(hash) else { return false };
-        let found = self.hash(password, &setting);
+    /// Whether `hash` is that of `password`; `None` for what the library cannot compute, `*` and
+    /// `!` among it: that is no password's, and took no time.
+    pub(crate) fn verify(&self, password: &CStr, hash: &[u8]) -> Option<bool> {
+        let found = self.hash(password, &CString::new(hash).ok()?)?;
         // A failure is `*0` or `*1`, which must not pass for a hash.
-        found.is_some_and(|found| !found.starts_with(b"*") && is_same_secret(&found, hash))
+        (!found.starts_with(b"*")).then(|| is_same_secret(&found, hash))
     }
 
-    /// Takes as long as a login whose password is wrong.
+    /// Computes a hash, as for a password that is wrong.
     pub(crate) fn pretend(&self, password: &CStr) {
         // The default of today's systems, and of those a little older.
         const SETTINGS: [&CStr; 2] = [
@@ -97,10 +96,10 @@ mod tests {
         let crypt = Crypt::load().unwrap();
         let hash = crypt.hash(c"secret", c"$6$saltsalt$").unwrap();
         assert_eq!(*hash, SHA512);
-        assert!(crypt.verify(c"secret", &hash));
-        assert!(!crypt.verify(c"Secret", &hash));
-        assert!(!crypt.verify(c"", &hash));
-        assert!(!crypt.verify(c"secret", &hash[..hash.len() - 1]));
+        assert_eq!(crypt.verify(c"secret", &hash), Some(true));
+        assert_eq!(crypt.verify(c"Secret", &hash), Some(false));
+        assert_eq!(crypt.verify(c"", &hash), Some(false));
+        assert_eq!(crypt.verify(c"secret", &hash[..hash.len() - 1]), Some(false));
     }
 
     #[cfg(target_os = "linux")]
@@ -110,8 +109,11 @@ mod tests {
         for hash in ["", "*", "!", "!!", "*0", "*1", "x", "$", "$6$", "$9$salt$hash", "secret", "$6$salt\0$"]
         {
             for password in [c"", c"secret", c"*0", c"*1", c"*", c"!"] {
-                assert!(!crypt.verify(password, hash.as_bytes()), "{hash:?}");
+                assert_ne!(crypt.verify(password, hash.as_bytes()), Some(true), "{hash:?}");
             }
+        }
+        for hash in ["", "*", "!", "!$6$salt$hash", "x", "$6$salt\0$"] {
+            assert_eq!(crypt.verify(c"secret", hash.as_bytes()), None, "{hash:?} takes no work");
         }
         crypt.pretend(c"secret");
     }

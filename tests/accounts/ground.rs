@@ -129,6 +129,29 @@ impl Ground {
     }
 }
 
+/// A service in /etc/pam.d, until dropped.
+pub(crate) struct PamService {
+    pub(crate) name: String,
+}
+
+impl PamService {
+    pub(crate) fn new(name: &str, lines: &str) -> PamService {
+        let service = PamService { name: format!("ferryd-test-{name}-{}", std::process::id()) };
+        fs::write(service.path(), lines).expect("root may");
+        service
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::new("/etc/pam.d").join(&self.name)
+    }
+}
+
+impl Drop for PamService {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.path());
+    }
+}
+
 pub(crate) fn give(path: &Path, owner: TestAccount, mode: u32) {
     chown(path, Some(owner.uid()), Some(owner.gid())).expect("root may give files away");
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("root may");

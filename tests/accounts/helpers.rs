@@ -103,3 +103,16 @@ fn helpers_do_not_show_passwords() {
         }
     }
 }
+
+#[test]
+fn ps_says_what_helpers_are() {
+    let Some(ground) = Ground::new() else { return };
+    let server = ground.start(&[]);
+    let helpers = children(server.pid());
+    assert_eq!(helpers.len(), 2, "two wait for work");
+    for pid in helpers {
+        let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).expect("it runs");
+        wait_until("it has its name", || (read("comm") == b"ftpd-auth\n").then_some(()));
+        assert!(read("cmdline").starts_with(b"ftpd-auth\0"));
+    }
+}

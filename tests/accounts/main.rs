@@ -22,6 +22,7 @@ mod admin_files;
 #[cfg(feature = "tls")]
 mod certificates;
 mod login;
+mod pam;
 mod policy;
 
 mod rights;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::account::{Account, AccountKind, Refusal};
+use crate::account::{Account, AccountKind, Attempt, Refusal};
 use crate::events::{User, What};
 use crate::logging::{LoginRecord, SessionLines};
 use crate::proto::host::HostName;
@@ -59,7 +59,7 @@ impl Session {
         if !named || self.nologin(ReplyCode::NotLoggedIn).is_some() {
             return Ok(None);
         }
-        match self.services.authenticator.log_in_certified(name, self.host()) {
+        match self.services.authenticator.log_in_certified(&self.attempt(name)) {
             Ok(account) => self.enter(account, ReplyCode::LoggedInBySecurityExchange).map(Some),
             Err(reason) => {
                 log::info!("{}: the certificate of {} is not enough: {reason}", self.host(), shown(name));
@@ -81,7 +81,7 @@ impl Session {
             return Err(reply.into());
         }
         let since = Instant::now();
-        match self.services.authenticator.log_in(&user, password, self.host(), self.virtual_host.as_deref()) {
+        match self.services.authenticator.log_in(&self.attempt(&user), password) {
             Ok(account) => self.enter(account, ReplyCode::LoggedIn),
             Err(Refusal::Denied { reason }) => self.login_refused(&user, &reason, since),
             Err(Refusal::Unavailable { reason }) => {
@@ -90,6 +90,10 @@ impl Session {
                 Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text)))
             }
         }
+    }
+
+    fn attempt<'a>(&'a self, user: &'a [u8]) -> Attempt<'a> {
+        Attempt { user, peer: self.host(), host: self.virtual_host.as_deref(), until: self.login_deadline }
     }
 
     /// The thread becomes the account, and the client sees the account's tree.

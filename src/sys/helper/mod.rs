@@ -1,18 +1,19 @@
 //! Helper processes: this program started once more, with a socket for messages.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use rustix::io::Errno;
-
 use super::process::orphans;
 
 mod channel;
+mod children;
 
 pub(crate) use channel::{Channel, MAX_MESSAGE};
+pub(crate) use children::Children;
 
 /// What starts this program again, whatever became of its file.
 #[cfg(target_os = "linux")]
@@ -44,11 +45,12 @@ pub(crate) fn spawn(mut program: Command, channel: Channel) -> io::Result<Child>
 }
 
 /// Makes a process just started a helper: no signal handling but the default,
-/// no open files but the standard ones, nobody else's to read or trace.
+/// no open files but the standard ones, nobody else's to read or trace. `name` is for ps(1).
 ///
 /// # Errors
 /// The process is not fit to see passwords.
-pub(crate) fn settle() -> io::Result<()> {
+pub(crate) fn settle(name: &CStr) -> io::Result<()> {
+    name_process(name);
     crate::sys::identity::refuse_tracing()?;
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGPIPE, libc::SIGCHLD, libc::SIGALRM] {
         // SAFETY: SIG_DFL installs no function; no other thread runs yet.
@@ -60,6 +62,17 @@ pub(crate) fn settle() -> io::Result<()> {
     close_inherited();
     Ok(())
 }
+
+/// What ps(1) shows as the command's name. Without it that would be the name of the file
+/// that was executed, `exe`.
+#[cfg(target_os = "linux")]
+pub(crate) fn name_process(name: &CStr) {
+    let _ = rustix::thread::set_name(name);
+}
+
+/// The name that the process was started with is shown there.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn name_process(_name: &CStr) {}
 
 /// Sockets that systemd or inetd passed to the server.
 #[cfg(target_os = "linux")]
@@ -74,7 +87,7 @@ fn close_inherited() {}
 
 /// Which of the two processes this is, after `fork`.
 pub(crate) enum Forked {
-    Parent { child: rustix::process::Pid },
+    Parent,
     Child,
 }
 
@@ -88,14 +101,6 @@ pub(crate) fn fork() -> io::Result<Forked> {
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Forked::Child),
-        pid => Ok(Forked::Parent {
-            child: rustix::process::Pid::from_raw(pid).expect("fork returns the number of a process"),
-        }),
+        _ => Ok(Forked::Parent),
     }
-}
-
-/// Collects a child that has ended; `false` while it runs.
-pub(crate) fn has_ended(child: rustix::process::Pid) -> bool {
-    use rustix::process::{WaitOptions, waitpid};
-    !matches!(waitpid(Some(child), WaitOptions::NOHANG), Ok(None) | Err(Errno::INTR))
 }

@@ -5,9 +5,9 @@
 //! need it. Modules change the identity of their process, sleep, and keep state
 //! between calls: this runs in a helper process, never in the server. The
 //! numbers are those of Linux-PAM, and of OpenPAM on the other systems.
+
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::io;
-use std::ptr;
+use std::{fmt, io, ptr};
 
 use libloading::Library;
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ mod conversation;
 mod numbers;
 
 use conversation::{Answers, Conversation, converse};
-use numbers::{code, item};
+use numbers::{NAMES, code, item};
 
 /// The library and those of its functions that are used.
 pub(crate) struct Pam {
@@ -57,8 +57,45 @@ pub(crate) struct Transaction<'pam> {
     answers: Box<Answers>,
     /// There is a password to be checked.
     authenticates: bool,
+    outcomes: Vec<Outcome>,
     /// Another process goes on with this transaction: nothing is undone here.
     handed_on: bool,
+}
+
+/// The questions that PAM is asked about a login, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Authenticate,
+    Account,
+    Credentials,
+    Session,
+}
+
+/// What PAM said at one stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub stage: Stage,
+    /// The number that PAM returned; 0 is a yes.
+    pub code: i32,
+}
+
+impl Outcome {
+    /// `PAM_AUTH_ERR` and the like.
+    pub(crate) fn name(self) -> &'static str {
+        let index = usize::try_from(self.code).unwrap_or(usize::MAX);
+        NAMES.get(index).copied().unwrap_or("an unknown number")
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Authenticate => "authenticate",
+            Stage::Account => "account",
+            Stage::Credentials => "credentials",
+            Stage::Session => "session",
+        })
+    }
 }
 
 type StartFn =
@@ -122,6 +159,7 @@ impl Pam {
             _conversation: conversation,
             answers,
             authenticates: login.password.is_some(),
+            outcomes: Vec::new(),
             handed_on: false,
         };
         transaction.set_text(item::REMOTE_HOST, login.remote_host)?;
@@ -137,16 +175,16 @@ impl Transaction<'_> {
     pub(crate) fn check(&mut self) -> Verdict {
         if self.authenticates {
             // SAFETY: the handle is that of a transaction that has not ended.
-            self.last = unsafe { (self.pam.authenticate)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
-            if self.last != code::SUCCESS {
-                return verdict(self.last);
+            let result = unsafe { (self.pam.authenticate)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
+            if !self.is_past(Stage::Authenticate, result) {
+                return verdict(result);
             }
         }
         // SAFETY: the handle is that of a transaction that has not ended.
-        self.last = unsafe { (self.pam.account)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
-        if self.last != code::SUCCESS {
+        let result = unsafe { (self.pam.account)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
+        if !self.is_past(Stage::Account, result) {
             // The password was right: a refusal here is the account's.
-            return match verdict(self.last) {
+            return match verdict(result) {
                 Verdict::Wrong => Verdict::Locked,
                 other => other,
             };
@@ -160,25 +198,32 @@ impl Transaction<'_> {
         }
     }
 
-    /// Establishes credentials and opens the session. For the process that
-    /// stays until the session ends, after `check` said `Right`.
-    ///
-    /// # Errors
-    /// A module refused the session; credentials are deleted again.
-    pub(crate) fn open_session(&mut self) -> io::Result<()> {
+    /// Establishes credentials and opens the session; `false` when a module refuses either.
+    /// For the process that stays until the session ends, after `check` said `Right`.
+    pub(crate) fn open_session(&mut self) -> bool {
         // SAFETY: the handle is that of a transaction that has not ended.
-        self.last = unsafe { (self.pam.credentials)(self.handle, code::ESTABLISH_CRED) };
-        if self.last != code::SUCCESS {
-            return Err(io::Error::other(format!("pam_setcred failed with {}", self.last)));
+        let result = unsafe { (self.pam.credentials)(self.handle, code::ESTABLISH_CRED) };
+        if !self.is_past(Stage::Credentials, result) {
+            return false;
         }
         // SAFETY: as above.
-        self.last = unsafe { (self.pam.open_session)(self.handle, 0) };
-        if self.last != code::SUCCESS {
-            let failure = self.last;
+        let result = unsafe { (self.pam.open_session)(self.handle, 0) };
+        let opened = self.is_past(Stage::Session, result);
+        if !opened {
             self.delete_credentials();
-            return Err(io::Error::other(format!("pam_open_session failed with {failure}")));
         }
-        Ok(())
+        opened
+    }
+
+    /// What the modules said at each stage so far.
+    pub(crate) fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    fn is_past(&mut self, stage: Stage, result: c_int) -> bool {
+        self.last = result;
+        self.outcomes.push(Outcome { stage, code: result });
+        result == code::SUCCESS
     }
 
     pub(crate) fn close_session(&mut self) {
@@ -287,5 +332,15 @@ mod tests {
         assert_eq!(verdict(code::NEW_AUTHTOK_REQD), Verdict::PasswordExpired);
         assert!((1..64).all(|result| verdict(result) != Verdict::Right));
         assert_eq!(verdict(-1), Verdict::Unavailable);
+    }
+
+    #[test]
+    fn the_numbers_have_names() {
+        let name = |code| Outcome { stage: Stage::Session, code }.name();
+        assert_eq!(name(code::SUCCESS), "PAM_SUCCESS");
+        assert_eq!(name(code::AUTH_ERR), "PAM_AUTH_ERR");
+        assert_eq!(name(code::PERM_DENIED), "PAM_PERM_DENIED");
+        assert_eq!(name(code::AUTHTOK_EXPIRED), "PAM_AUTHTOK_EXPIRED");
+        assert_eq!((name(-1), name(1000)), ("an unknown number", "an unknown number"));
     }
 }
