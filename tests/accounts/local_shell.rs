@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::client::Client;
 use crate::ground::{Ground, ONE, TWO, log_in};
+use crate::test_support::find_program;
 
 /// Becomes an account and tries everything on every thread of a process; prints what worked.
 /// Everything is imported before, for the account may not be able to read the modules.
@@ -54,7 +55,7 @@ print('tried', len(attacks), 'on', len(threads))
 
 #[test]
 fn it_cannot_signal_trace_limit_or_look_into_any_thread() {
-    let Some(ground) = Ground::new() else { return };
+    let (Some(ground), Some(python)) = (Ground::new(), find_program("python3")) else { return };
     let server = ground.start(&[]);
     let mut clients: Vec<Client> =
         [ONE, ONE, TWO].into_iter().map(|account| log_in(&server, account)).collect();
@@ -63,7 +64,7 @@ fn it_cannot_signal_trace_limit_or_look_into_any_thread() {
         client.send(format!("MDTM /etc/passwd?{n}")).expect(550);
     }
     let ids = [server.pid(), ONE.uid(), ONE.gid()].map(|id| id.to_string());
-    let output = Command::new("python3").arg("-c").arg(ATTACK).args(&ids).output().expect("python3 is there");
+    let output = Command::new(python).arg("-c").arg(ATTACK).args(&ids).output().expect("it runs");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     let mut lines = told.lines().rev();
@@ -80,18 +81,18 @@ fn it_cannot_signal_trace_limit_or_look_into_any_thread() {
 
 #[test]
 fn it_cannot_do_so_while_an_account_logs_in_or_out() {
-    let Some(ground) = Ground::new() else { return };
+    let (Some(ground), Some(python)) = (Ground::new(), find_program("python3")) else { return };
     let server = ground.start(&[]);
     let ids = [server.pid(), ONE.uid(), ONE.gid()].map(|id| id.to_string());
     // Threads that become the account, and end, at every moment of the attack.
     for _ in 0..3 {
-        let attack = Command::new("python3")
+        let attack = Command::new(&python)
             .arg("-c")
             .arg(ATTACK)
             .args(&ids)
             .stdout(std::process::Stdio::piped())
             .spawn();
-        let mut attack = attack.expect("python3 is there");
+        let mut attack = attack.expect("it runs");
         while attack.try_wait().expect("our child").is_none() {
             log_in(&server, ONE).send("QUIT").expect(221);
         }

@@ -10,6 +10,9 @@ mod client;
 #[expect(dead_code, reason = "tests/wire needs the rest")]
 #[path = "../wire/server.rs"]
 mod server;
+#[allow(dead_code, reason = "unit tests need the rest")]
+#[path = "../../src/test_support.rs"]
+mod test_support;
 
 #[cfg(feature = "tls")]
 #[expect(dead_code, reason = "tests/wire needs the rest")]

@@ -4,11 +4,12 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Client, Folder, Process, find, free_port, loopback, program, wait_until};
+use crate::support::{Client, Folder, Process, free_port, loopback, program, wait_until};
+use crate::test_support::find_program;
 
 /// ferryd started by systemd-socket-activate with `how`, when a client comes.
 fn activated(folder: &Folder, how: &[&str], ferryd: &[&str]) -> Option<Process> {
-    let activate = find("systemd-socket-activate")?;
+    let activate = find_program("systemd-socket-activate")?;
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let mut command = Command::new(activate);
     command.args(how).arg(program()).args(folder.options()).args(ferryd);
@@ -48,7 +49,7 @@ fn clients_of_a_socket_called_ftps_begin_with_tls() {
     let Some(_process) = activated(&folder, &how, &["-F", "--tls=allow", "--tls-self-signed"]) else {
         return;
     };
-    let Some(curl) = find("curl") else { return };
+    let Some(curl) = find_program("curl") else { return };
     wait_for_log(&folder, "Listening on");
     for url in [format!("ftp://{}/pub/a", addresses[0]), format!("ftps://{}/pub/a", addresses[1])] {
         // -k: the certificate was made for this run.

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Client, Folder, Process, find, free_port, is_root, loopback, program};
+use crate::support::{Client, Folder, Process, free_port, is_root, loopback, program};
+use crate::test_support::{find_program, leave_out};
 
 /// ferryd with `socket` as its standard input, output and error, as inetd starts it.
 fn with_socket(socket: OwnedFd, args: &[&str], folder: &Folder) -> Process {
@@ -21,10 +22,10 @@ fn with_socket(socket: OwnedFd, args: &[&str], folder: &Folder) -> Process {
 /// inetd with a line for ferryd, which waits or does not.
 fn inetd(folder: &Folder, wait: &str, args: &str) -> Option<(Process, u16)> {
     if !is_root() {
-        eprintln!("not tested: only root may run inetd");
+        leave_out("only root may run inetd");
         return None;
     }
-    let (inetd, port) = (find("inetd")?, free_port());
+    let (inetd, port) = (find_program("inetd")?, free_port());
     let options = folder.options().join(" ");
     let line = format!("127.0.0.1:{port} stream tcp {wait} root {} ferryd {options} {args}\n", program());
     fs::write(folder.join("inetd.conf"), line).unwrap();

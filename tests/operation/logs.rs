@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Client, Folder, Process, Server, find, is_root, program, wait_until};
+use crate::support::{Client, Folder, Process, Server, is_root, program, wait_until};
+use crate::test_support::find_program;
 
 /// A name that tries to be a record of its own.
 const EVIL: &str = "pub/a b\"\u{202e}.txt";
@@ -47,7 +48,7 @@ fn every_record_is_a_line_of_json() {
     }
     assert_eq!(transfers.lines().count(), 2);
     assert!(transfers.contains("a b\\\"\\u202e.txt\""), "{transfers}");
-    let Some(python) = find("python3") else { return };
+    let Some(python) = find_program("python3") else { return };
     let program = "import json,sys\nfor line in open(sys.argv[1]): json.loads(line)['time']";
     for name in ["log", "xferlog"] {
         let status =

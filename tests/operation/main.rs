@@ -1,7 +1,8 @@
 //! ferryd as an administrator runs it: started by inetd, systemd or by hand, told
 //! to reload and to stop, asked who is there.
 //!
-//! What needs root or a program that is not installed says so and passes.
+//! A test that needs root, or a program that is not installed, says that it was left out, unless CI or
+//! FERRYD_ROOT_TESTS is set: then it fails.
 
 mod activation;
 mod daemon;
@@ -12,4 +13,7 @@ mod logs;
 mod manager;
 #[allow(dead_code, reason = "not every test needs all of it")]
 mod support;
+#[allow(dead_code, reason = "unit tests need the rest")]
+#[path = "../../src/test_support.rs"]
+mod test_support;
 mod who;

@@ -6,10 +6,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::test_support::Scratch;
 
 /// Nothing that a test waits for takes longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -21,18 +22,6 @@ pub(crate) fn program() -> String {
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-/// Where `program` is; `None`, said aloud, if it is not.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    let found =
-        std::env::split_paths(&path).chain(more).map(|dir| dir.join(program)).find(|path| path.exists());
-    if found.is_none() {
-        eprintln!("not tested: there is no {program}");
-    }
-    found
 }
 
 /// Asks again and again.
@@ -56,24 +45,19 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// A directory of the test's own, which everybody may enter; removed at its end.
-pub(crate) struct Folder(PathBuf);
+/// A scratch directory with `pub`, where everybody may write.
+pub(crate) struct Folder(Scratch);
 
 impl Folder {
     pub(crate) fn new() -> Folder {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("ferryd-operation-{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::create_dir(path.join("pub")).unwrap();
-        fs::set_permissions(path.join("pub"), fs::Permissions::from_mode(0o777)).unwrap();
-        Folder(path)
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.join("pub")).unwrap();
+        fs::set_permissions(scratch.join("pub"), fs::Permissions::from_mode(0o777)).unwrap();
+        Folder(scratch)
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     pub(crate) fn join(&self, name: &str) -> PathBuf {
@@ -86,14 +70,8 @@ impl Folder {
 
     /// What makes ferryd serve it: to anonymous clients, and without the system's wtmp.
     pub(crate) fn options(&self) -> Vec<String> {
-        let root = format!("--anonymous-root={}", self.0.display());
+        let root = format!("--anonymous-root={}", self.path().display());
         ["-A", "-W", "-m", &root, "--anonymous-user=nobody"].map(str::to_owned).to_vec()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -6,7 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Folder, Server, find, program, wait_until};
+use crate::support::{Folder, Server, program, wait_until};
+use crate::test_support::find_program;
 
 fn ask(server: &Server, words: &[&str]) -> Output {
     let mut command = Command::new(program());
@@ -52,7 +53,7 @@ fn a_session_is_seen_from_its_arrival_to_its_end() {
     let json = ask(&server, &["--who", "--json"]);
     let text = String::from_utf8(json.stdout).unwrap();
     assert!(text.contains(r#""file":"/pub/big""#) && text.contains(r#""total":67108864"#), "{text}");
-    if let Some(python) = find("python3") {
+    if let Some(python) = find_program("python3") {
         let program = "import json,sys; assert json.loads(sys.argv[1])[0]['percent'] < 100";
         assert!(Command::new(python).args(["-c", program, &text]).status().unwrap().success());
     }
@@ -106,7 +107,7 @@ fn the_operator_ends_an_upload_whose_client_is_gone() {
 
 #[test]
 fn a_protected_session_hears_why_it_must_go_too() {
-    let Some(python) = find("python3") else { return };
+    let Some(python) = find_program("python3") else { return };
     let server = Server::start(&["--tls=allow", "--tls-self-signed"]);
     // It says NOOP, and then waits for what the server says of its own accord.
     let program = "import ftplib, ssl, sys\n\

@@ -7,6 +7,9 @@
 
 mod client;
 mod server;
+#[allow(dead_code, reason = "unit tests need the rest")]
+#[path = "../../src/test_support.rs"]
+mod test_support;
 #[cfg(feature = "tls")]
 mod tls_client;
 

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Client;
+use crate::test_support::Scratch;
 
 /// Nothing that a test waits for takes longer, or the test fails. It is no
 /// promise about speed: the machine may have a dozen tests to run at once.
@@ -244,22 +245,19 @@ impl Server {
     }
 }
 
-/// `temp/ferryd-wire-PID-N/`: `root`, which is served, beside `outside`, which is not.
-pub(crate) struct Folder(PathBuf);
+/// A scratch directory with `root`, which is served, and `outside` beside it, which is not.
+pub(crate) struct Folder(Scratch);
 
 impl Folder {
     pub(crate) fn new() -> Folder {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let top = std::env::temp_dir().join(format!("ferryd-wire-{}-{n}", std::process::id()));
-        let _ = fs::remove_dir_all(&top);
-        for path in [top.clone(), top.join("root"), top.join("outside")] {
+        let scratch = Scratch::new();
+        for name in ["root", "outside"] {
+            let path = scratch.join(name);
             fs::create_dir(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
             fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("our own folder");
+            give_to_anonymous(&path);
         }
-        give_to_anonymous(&top.join("root"));
-        give_to_anonymous(&top.join("outside"));
-        Folder(top)
+        Folder(scratch)
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -278,24 +276,6 @@ impl Folder {
         fs::write(&path, content).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
         fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("our own file");
         give_to_anonymous(&path);
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if fs::remove_dir_all(&self.0).is_err() {
-            open_up(&self.0); // A test took a permission away.
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-}
-
-fn open_up(folder: &Path) {
-    let _ = fs::set_permissions(folder, Permissions::from_mode(0o700));
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
-        }
     }
 }
 
