@@ -40,6 +40,7 @@ fn several_listening_sockets_are_served_alike() {
     assert!(process.exit_status().success());
 }
 
+#[cfg(feature = "tls")]
 #[test]
 fn clients_of_a_socket_called_ftps_begin_with_tls() {
     let (folder, ports) = (Folder::new(), [free_port(), free_port()]);

@@ -90,6 +90,7 @@ fn the_operator_ends_one_session_and_no_other() {
     assert_eq!(String::from_utf8_lossy(&nobody.stderr), "ferryd: there is no session 4711\n");
 }
 
+#[cfg(feature = "tls")]
 #[test]
 fn the_operator_ends_an_upload_whose_client_is_gone() {
     let server = Server::start(&[]);
