@@ -20,7 +20,7 @@ pub(crate) use open::{ControlPair, DataPort};
 pub(crate) use ports::{PortAllocator, PortLease};
 pub(crate) use restart::{ascii_file_size, file_offset, offset_is_read};
 pub(crate) use tally::{Quota, Tally};
-pub(crate) use transfer::{Outgoing, Range, Source, Target, receive, send};
+pub(crate) use transfer::{Allowance, Outgoing, Range, Source, Target, receive, send};
 pub(crate) use watch::{Progress, Verdict, Watch};
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::transfer::Allowance;
+
 /// Bytes of files.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(AtomicU64);
@@ -41,9 +43,10 @@ impl Quota<'_> {
     pub(crate) fn left(&self) -> u64 {
         self.most.saturating_sub(self.used.0.load(Ordering::Relaxed))
     }
+}
 
-    /// Counts more bytes; `false`, and nothing counted, if there is no room for them.
-    pub(super) fn take(&self, bytes: u64) -> bool {
+impl Allowance for Quota<'_> {
+    fn take(&self, bytes: u64) -> bool {
         let add = |used: u64| used.checked_add(bytes).filter(|&used| used <= self.most);
         self.used.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }

@@ -8,13 +8,12 @@ mod listing;
 mod receive;
 mod send;
 
+use std::fmt::Debug;
 use std::fs::File;
 
 pub(crate) use listing::Outgoing;
 pub(crate) use receive::receive;
 pub(crate) use send::send;
-
-use super::tally::Quota;
 
 /// A read of a file that is converted, and of a stream: they stay in the
 /// processor's cache on their way.
@@ -65,14 +64,20 @@ impl Source<'_> {
     }
 }
 
+/// What files may grow by, such as the rest of a quota.
+pub(crate) trait Allowance: Debug {
+    /// Counts more bytes; `false`, and nothing counted, if there is no room for them.
+    fn take(&self, bytes: u64) -> bool;
+}
+
 /// A file to store to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
     pub file: &'a File,
     /// For APPE it starts at the size of the file. More than it holds is refused.
     pub range: Range,
-    /// What the file may grow by.
-    pub quota: Option<Quota<'a>>,
+    /// What it may grow by; `None`: as the file system allows.
+    pub allowance: Option<&'a dyn Allowance>,
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsFd;
 
-use super::{CONVERT_PIECE, SMALL, Target};
+use super::{Allowance, CONVERT_PIECE, SMALL, Target};
 use crate::dtp::connection::DataConnection;
 use crate::dtp::error::{TransferError, TransferFailure, TransferLimits};
 use crate::dtp::flow::Flow;
-use crate::dtp::tally::Quota;
 use crate::dtp::watch::Watch;
 use crate::proto::codec::Inbound;
 use crate::proto::params::TransferParameters;
@@ -131,8 +130,8 @@ struct Store<'a> {
     min_free: Option<u8>,
     /// Bytes that were found free, until it is looked again.
     unchecked: u64,
-    quota: Option<Quota<'a>>,
-    /// Where the next byte goes, and the size of the file as far as the quota has counted it.
+    allowance: Option<&'a dyn Allowance>,
+    /// Where the next byte goes, and the size of the file as far as the allowance has counted it.
     at: u64,
     counted: u64,
 }
@@ -145,7 +144,7 @@ impl<'a> Store<'a> {
             room: most.map(|most| most.saturating_sub(target.range.start)),
             min_free: limits.min_free,
             unchecked: 0,
-            quota: target.quota,
+            allowance: target.allowance,
             at: target.range.start,
             counted: target.file.metadata().map_or(0, |metadata| metadata.len()),
         }
@@ -171,8 +170,8 @@ impl<'a> Store<'a> {
             self.unchecked = self.unchecked.checked_sub(count).ok_or(TransferError::NoSpace)?;
         }
         self.at = self.at.saturating_add(count);
-        if let Some(quota) = self.quota.filter(|_| self.at > self.counted) {
-            if !quota.take(self.at - self.counted) {
+        if let Some(allowance) = self.allowance.filter(|_| self.at > self.counted) {
+            if !allowance.take(self.at - self.counted) {
                 return Err(TransferError::OverQuota);
             }
             self.counted = self.at;

@@ -48,7 +48,7 @@ impl TestFile {
     }
 
     fn target(&self, offset: u64) -> Target<'_> {
-        Target { file: &self.file, range: Range::from(offset), quota: None }
+        Target { file: &self.file, range: Range::from(offset), allowance: None }
     }
 
     fn content(&self) -> Vec<u8> {
@@ -231,7 +231,8 @@ fn appending_works_where_splice_does_not() {
     let file = TestFile::new(b"before");
     let append = OpenOptions::new().append(true).open(&file.path).unwrap();
     let limits = TransferLimits { max_size: Some(6 + content.len() as u64), ..LIMITS };
-    stor(&Target { file: &append, range: Range::from(6), quota: None }, &content, &IMAGE, &limits).unwrap();
+    stor(&Target { file: &append, range: Range::from(6), allowance: None }, &content, &IMAGE, &limits)
+        .unwrap();
     assert!(file.content() == [b"before", &content[..]].concat());
 }
 
@@ -276,7 +277,7 @@ fn a_full_disk_is_not_the_connections_fault() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else { return };
     for size in [1, 1 << 20] {
         let failure = stor(
-            &Target { file: &full, range: Range::from(0), quota: None },
+            &Target { file: &full, range: Range::from(0), allowance: None },
             &numbers(size),
             &IMAGE,
             &LIMITS,
@@ -297,7 +298,7 @@ fn a_file_that_cannot_be_read_or_written_is_told_apart() {
     }
     let read_only = File::open(&file.path).unwrap();
     let failure =
-        stor(&Target { file: &read_only, range: Range::from(0), quota: None }, b"x", &IMAGE, &LIMITS);
+        stor(&Target { file: &read_only, range: Range::from(0), allowance: None }, b"x", &IMAGE, &LIMITS);
     assert!(matches!(failure.unwrap_err().error, TransferError::FileWrite(_)));
 }
 
@@ -472,13 +473,14 @@ fn a_quota_counts_what_a_file_grows_by() {
     use crate::dtp::{Quota, Tally};
     let used = Tally::new(100);
     let (scratch, content) = (TestFile::new(b""), numbers(300_000));
-    let quota = |most| Some(Quota { used: &used, most });
+    let quota = |most| Quota { used: &used, most };
     // Ten bytes that are there already are written anew, and cost nothing.
     scratch.file.set_len(10).unwrap();
-    let target = Target { file: &scratch.file, range: Range::from(0), quota: quota(300_090) };
+    let target = Target { file: &scratch.file, range: Range::from(0), allowance: Some(&quota(300_090)) };
     stor(&target, &content, &IMAGE, &LIMITS).unwrap();
-    assert_eq!(quota(300_090).unwrap().left(), 0);
-    let target = Target { file: &scratch.file, range: Range::from(300_000), quota: quota(300_190) };
+    assert_eq!(quota(300_090).left(), 0);
+    let target =
+        Target { file: &scratch.file, range: Range::from(300_000), allowance: Some(&quota(300_190)) };
     let failure = stor(&target, &content, &IMAGE, &LIMITS).unwrap_err();
     assert!(matches!(failure.error, TransferError::OverQuota), "{failure:?}");
     assert_eq!(scratch.file.metadata().unwrap().len() - 300_000, failure.moved);

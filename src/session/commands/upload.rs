@@ -5,7 +5,7 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use crate::dtp::{self, Quota, Range, Tally, Target, TransferError, TransferFailure};
+use crate::dtp::{self, Allowance, Quota, Range, Tally, Target, TransferError, TransferFailure};
 use crate::events::Direction;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
@@ -72,6 +72,7 @@ impl Session {
         let rate = login.rates.upload;
         let quota = tally.as_deref().zip(login.account.options.quota);
         let quota = quota.map(|(used, most)| Quota { used, most });
+        let allowance = quota.as_ref().map(|quota| quota as &dyn Allowance);
         let mut draft = None;
         let update = if offset_is_read { Create::UpdateText } else { Create::Update };
         let opened = match how {
@@ -125,7 +126,7 @@ impl Session {
             }
             dtp::receive(
                 connection,
-                &Target { file: &file, range: Range::from(offset), quota },
+                &Target { file: &file, range: Range::from(offset), allowance },
                 &parameters,
                 &limits,
                 watch,
