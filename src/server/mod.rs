@@ -11,7 +11,6 @@ mod reload;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -30,6 +29,7 @@ use crate::tls;
 use listener::{Arrival, Listeners};
 pub(crate) use listener::{BACKLOG, has_no_family};
 use pool::{Done, Pool};
+use reload::{Reloads, Work};
 
 /// How long transfers may go on after SIGTERM or SIGINT.
 const GRACE: Duration = Duration::from_secs(60);
@@ -62,6 +62,7 @@ pub(crate) struct Server {
     pool: Pool<Client>,
     notifier: Notifier,
     operator: Option<OperatorSocket>,
+    reloads: Reloads,
     /// When the service manager must hear again that the main thread is not stuck.
     watchdog: Option<Instant>,
     /// When sessions that are still there are cut off; `None` before the shutdown.
@@ -110,6 +111,7 @@ impl Server {
         let pool = Pool::new(Box::new(serve), Arc::clone(&wake));
         let (signals, notifier) = (Signals::install()?, Notifier::from_env()?);
         let operator = operator_socket(&services.config)?;
+        let reloads = Reloads::new(Arc::clone(&services), Arc::clone(&wake));
         Ok(Server {
             services,
             listeners,
@@ -118,6 +120,7 @@ impl Server {
             pool,
             notifier,
             operator,
+            reloads,
             watchdog: None,
             deadline: None,
         })
@@ -135,15 +138,16 @@ impl Server {
 
     /// Serves clients until a signal ends it, or the one client has gone.
     pub(crate) fn run(mut self) -> io::Result<()> {
-        self.notifier.ready(&self.status());
+        self.notifier.ready(&status(&self.listeners, &self.services));
         if orphans::are_expected() {
             orphans::collect(); // Those of before the signals were installed.
         }
         while !self.is_over() {
             self.feed_watchdog();
             let ready = self.wait()?;
-            self.answer(self.signals.take());
             self.wake.drain();
+            self.answer(self.signals.take());
+            self.go_on_reloading();
             if let Some(operator) = &mut self.operator {
                 operator.accept(&self.services);
             }
@@ -188,42 +192,24 @@ impl Server {
         if received.status {
             self.log_status();
         }
-        if received.reload {
-            self.notifier.reloading();
-            log::info!("reloading");
-            self.reopen_logs();
-            if let Some(tls) = &self.services.tls {
-                tls.reload();
-            }
-            self.check_sessions();
-            self.notifier.ready(&self.status());
-        }
         if received.reopen {
-            log::info!("reopening logs");
-            self.reopen_logs();
+            self.reloads.ask(Work::Logs);
+        }
+        if received.reload {
+            // A server that shuts down writes its logs to the end, and serves nobody new.
+            let work = if self.deadline.is_none() { Work::Everything } else { Work::Logs };
+            self.reloads.ask(work);
         }
         for _ in 0..received.stop {
             self.stop();
         }
     }
 
-    /// Asks of each session, away from the main thread, whether it may stay.
-    fn check_sessions(&self) {
-        let services = Arc::clone(&self.services);
-        let spawned = thread::Builder::new().name("reload".to_owned()).spawn(move || {
-            let _ = crate::sys::process::block_signals();
-            // Names are looked up, which may take a while.
-            services.reload_hosts();
-            reload::check_sessions(&services);
-        });
-        if let Err(err) = spawned {
-            log::error!("neither virtual hosts nor sessions are looked at anew: {err}");
-        }
-    }
-
-    fn reopen_logs(&self) {
-        self.services.log.reopen();
-        self.services.logins.reopen();
+    fn go_on_reloading(&mut self) {
+        // Of a server that shuts down the manager hears no more that it is ready.
+        let manager = self.deadline.is_none().then_some(&self.notifier);
+        let status = || status(&self.listeners, &self.services);
+        self.reloads.go_on(manager, status);
     }
 
     /// The first time: no more clients, and those who are there may finish what
@@ -235,7 +221,7 @@ impl Server {
                 log::info!("shutting down; {} clients", self.services.clients.clients());
                 self.listeners.close();
                 self.services.shutdown.announce();
-                self.notifier.stopping(&self.status());
+                self.notifier.stopping(&status(&self.listeners, &self.services));
                 Some(now + GRACE)
             }
             Some(_) => Some(now),
@@ -276,9 +262,6 @@ impl Server {
 
     fn let_in(&mut self, stream: TcpStream, peer: SocketAddr, implicit_tls: bool) {
         let peer = canonical(peer);
-        if let Some(tls) = &self.services.tls {
-            tls.reload_if_changed();
-        }
         let slot = match self.services.clients.admit(peer.ip()) {
             Ok(slot) => slot,
             Err(why) => return self.turn_away(&stream, peer, why),
@@ -306,16 +289,6 @@ impl Server {
         self.services.tell(&Event { session: None, host: peer.ip(), user: None, what });
     }
 
-    /// For the service manager's status line.
-    fn status(&self) -> String {
-        let addresses = self.listeners.addresses().unwrap_or_default();
-        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        match addresses.is_empty() {
-            false => format!("listening on {}", addresses.join(", ")),
-            true => format!("{} clients to finish", self.services.clients.clients()),
-        }
-    }
-
     fn log_status(&self) {
         let (census, (threads, idle)) = (self.services.clients.census(), self.pool.threads());
         log::info!(
@@ -329,6 +302,16 @@ impl Server {
             census.banned,
             self.services.counters
         );
+    }
+}
+
+/// For the service manager's status line.
+fn status(listeners: &Listeners, services: &Services) -> String {
+    let addresses = listeners.addresses().unwrap_or_default();
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    match addresses.is_empty() {
+        false => format!("listening on {}", addresses.join(", ")),
+        true => format!("{} clients to finish", services.clients.clients()),
     }
 }
 

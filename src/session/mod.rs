@@ -50,6 +50,9 @@ pub(crate) fn serve(client: Client, services: &Arc<Services>) -> Served {
         }
     };
     slot.presence().appear();
+    if let Some(tls) = &services.tls {
+        tls.reload_if_changed(); // Here, because this thread may not read keys after the login.
+    }
     let _lines = SessionLines::begin(slot.presence().number(), peer.ip().to_canonical());
     // On the heap: what stays on the stack for as long as the session lasts decides how many pages
     // of it a client that waits takes.

@@ -59,7 +59,24 @@ impl Server {
 
     /// Reads the files again; those that are wrong leave things as they are.
     pub(crate) fn reload(&self) {
-        let mut seen = self.seen.lock();
+        self.read(&mut self.seen.lock());
+    }
+
+    /// Reads the files again if they have changed. Looks at them now and then
+    /// only, so that every client may ask.
+    pub(crate) fn reload_if_changed(&self) {
+        // Nobody waits for another one who looks: what there is will do until then.
+        let Some(mut seen) = self.seen.try_lock() else { return };
+        if seen.at.elapsed() < LOOK_EVERY {
+            return;
+        }
+        seen.at = Instant::now();
+        if seen.stamps != stamps(&self.policy) {
+            self.read(&mut seen);
+        }
+    }
+
+    fn read(&self, seen: &mut Seen) {
         *seen = Seen { at: Instant::now(), stamps: stamps(&self.policy) };
         match load(&self.policy, self.own.as_ref(), &self.provider) {
             Ok(config) => {
@@ -67,22 +84,6 @@ impl Server {
                 log::info!("certificates loaded");
             }
             Err(err) => log::error!("the certificates stay as they were: {err}"),
-        }
-    }
-
-    /// Reads the files again if they have changed. Looks at them now and then
-    /// only, so that every client may ask.
-    pub(crate) fn reload_if_changed(&self) {
-        let changed = {
-            let mut seen = self.seen.lock();
-            if seen.at.elapsed() < LOOK_EVERY {
-                return;
-            }
-            seen.at = Instant::now();
-            seen.stamps != stamps(&self.policy)
-        };
-        if changed {
-            self.reload();
         }
     }
 

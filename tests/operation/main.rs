@@ -11,6 +11,8 @@ mod descriptors;
 mod inetd;
 mod logs;
 mod manager;
+#[cfg(feature = "tls")]
+mod reload;
 #[allow(dead_code, reason = "not every test needs all of it")]
 mod support;
 #[allow(dead_code, reason = "unit tests need the rest")]
