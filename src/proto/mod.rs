@@ -7,6 +7,7 @@ pub(crate) mod codec;
 pub(crate) mod command;
 pub(crate) mod facts;
 pub(crate) mod file_mode;
+pub(crate) mod glob;
 pub(crate) mod host;
 pub(crate) mod ls_line;
 pub(crate) mod ls_options;

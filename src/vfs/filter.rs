@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Vfs;
-use super::glob::Pattern;
+use crate::proto::glob::Pattern;
 use crate::proto::path::VirtualPath;
 use crate::sys::files::{Kind, SEARCH};
 
