@@ -121,7 +121,8 @@ impl Libraries {
         let Request::Pam { service, user, remote_host, password, instead, .. } = request else {
             return unavailable();
         };
-        let login = Login { service, user, remote_host, password: password.as_ref().map(Secret::as_c_str) };
+        let password_text = password.as_ref().map(Secret::as_c_str);
+        let login = Login { service, user, remote_host, tty: c"ftp", password: password_text };
         let Some(Ok(mut transaction)) = self.pam().map(|pam| pam.begin(&login)) else {
             return unavailable();
         };

@@ -5,12 +5,10 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::ptr;
 
-use zeroize::Zeroize;
+use super::database::{bytes_of, look_up};
 
 /// An entry of the passwd database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +40,12 @@ pub(crate) enum Verdict {
 /// # Errors
 /// Those of getpwnam_r(3): the database could not be asked.
 pub(crate) fn by_name(name: &CStr) -> io::Result<Option<Passwd>> {
-    look_up_passwd(|entry, buffer, result| {
-        // SAFETY: the entry, the buffer with its length and the result are live
-        // and ours alone; the name ends in NUL.
-        unsafe { libc::getpwnam_r(name.as_ptr(), entry, buffer.as_mut_ptr().cast(), buffer.len(), result) }
-    })
+    // SAFETY: getpwnam_r gets the arguments that it takes, and a name that ends in NUL.
+    let ask = |entry, buffer: &mut [u8], result| unsafe {
+        libc::getpwnam_r(name.as_ptr(), entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
+    };
+    // SAFETY: `ask` passes on what it is given.
+    unsafe { look_up_passwd(ask) }
 }
 
 /// The account of that number, or `None`.
@@ -55,10 +54,12 @@ pub(crate) fn by_name(name: &CStr) -> io::Result<Option<Passwd>> {
 /// Those of getpwuid_r(3): the database could not be asked.
 #[cfg(test)]
 pub(crate) fn by_uid(uid: u32) -> io::Result<Option<Passwd>> {
-    look_up_passwd(|entry, buffer, result| {
-        // SAFETY: the entry, the buffer with its length and the result are live and ours alone.
-        unsafe { libc::getpwuid_r(uid, entry, buffer.as_mut_ptr().cast(), buffer.len(), result) }
-    })
+    // SAFETY: getpwuid_r gets the arguments that it takes.
+    let ask = |entry, buffer: &mut [u8], result| unsafe {
+        libc::getpwuid_r(uid, entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
+    };
+    // SAFETY: `ask` passes on what it is given.
+    unsafe { look_up_passwd(ask) }
 }
 
 /// The number of the group of that name, or `None`.
@@ -66,16 +67,12 @@ pub(crate) fn by_uid(uid: u32) -> io::Result<Option<Passwd>> {
 /// # Errors
 /// Those of getgrnam_r(3): the database could not be asked.
 pub(crate) fn group_by_name(name: &CStr) -> io::Result<Option<u32>> {
-    look_up(
-        |entry: *mut libc::group, buffer, result| {
-            // SAFETY: the entry, the buffer with its length and the result are
-            // live and ours alone; the name ends in NUL.
-            unsafe {
-                libc::getgrnam_r(name.as_ptr(), entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
-            }
-        },
-        |entry| entry.gr_gid,
-    )
+    // SAFETY: getgrnam_r gets the arguments that it takes, and a name that ends in NUL.
+    let ask = |entry, buffer: &mut [u8], result| unsafe {
+        libc::getgrnam_r(name.as_ptr(), entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
+    };
+    // SAFETY: `ask` passes on what it is given.
+    unsafe { look_up(ask, |entry: &libc::group| entry.gr_gid) }
 }
 
 /// All the groups of an account, `gid`, the primary one, among them; also
@@ -122,57 +119,24 @@ pub(crate) fn shells(contents: Option<&[u8]>) -> Vec<Vec<u8>> {
     contents.split(|&byte| byte == b'\n').filter_map(shell_of).collect()
 }
 
-fn look_up_passwd(
+/// # Safety
+/// That of `look_up`.
+unsafe fn look_up_passwd(
     ask: impl FnMut(*mut libc::passwd, &mut [u8], *mut *mut libc::passwd) -> libc::c_int,
 ) -> io::Result<Option<Passwd>> {
-    look_up(ask, |entry| Passwd {
-        name: bytes_of(entry.pw_name),
-        uid: entry.pw_uid,
-        gid: entry.pw_gid,
-        home: PathBuf::from(OsStr::from_bytes(&bytes_of(entry.pw_dir))),
-        shell: bytes_of(entry.pw_shell),
-    })
-}
-
-/// Calls one of the `get..._r` functions with a buffer that grows until the
-/// answer fits, and `convert`s the entry while the buffer it points into lives.
-pub(super) fn look_up<E, T>(
-    mut ask: impl FnMut(*mut E, &mut [u8], *mut *mut E) -> libc::c_int,
-    convert: impl FnOnce(&E) -> T,
-) -> io::Result<Option<T>> {
-    /// The largest entry that is read; a group of 10,000 members has a tenth of it.
-    const MOST: usize = 4 << 20;
-    let mut buffer = vec![0u8; 4096];
-    loop {
-        let mut entry = MaybeUninit::<E>::uninit();
-        let mut result = ptr::null_mut();
-        match ask(entry.as_mut_ptr(), &mut buffer, &raw mut result) {
-            libc::EINTR => continue,
-            libc::ERANGE if buffer.len() < MOST => {
-                buffer.zeroize();
-                buffer = vec![0u8; buffer.len() * 4];
-                continue;
-            }
-            // getpwnam_r(3) lists these among the ways to say "not found".
-            0 | libc::ENOENT | libc::ESRCH if result.is_null() => return Ok(None),
-            0 => (),
-            error => return Err(io::Error::from_raw_os_error(error)),
+    let convert = |entry: &libc::passwd| {
+        // SAFETY: the strings of an entry end in NUL, and the buffer that they are in is alive.
+        let text = |string| unsafe { bytes_of(string) };
+        Passwd {
+            name: text(entry.pw_name),
+            uid: entry.pw_uid,
+            gid: entry.pw_gid,
+            home: PathBuf::from(OsStr::from_bytes(&text(entry.pw_dir))),
+            shell: text(entry.pw_shell),
         }
-        // SAFETY: the call succeeded with a result, which means that it filled the entry.
-        let answer = convert(unsafe { entry.assume_init_ref() });
-        buffer.zeroize(); // It may hold a hash.
-        return Ok(Some(answer));
-    }
-}
-
-/// The bytes of a C string that an entry points to; a null pointer is empty.
-pub(super) fn bytes_of(string: *const libc::c_char) -> Vec<u8> {
-    if string.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: the callers pass members of an entry just filled in, which point
-    // to strings that end in NUL, in a buffer that is alive.
-    unsafe { CStr::from_ptr(string) }.to_bytes().to_vec()
+    };
+    // SAFETY: the caller promises the same.
+    unsafe { look_up(ask, convert) }
 }
 
 /// A C string of what may hold a NUL, which no name in a database does.

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod activation;
 pub(crate) mod clock;
 pub(crate) mod crypt;
+mod database;
 pub(crate) mod dialogue;
 pub(crate) mod files;
 pub(crate) mod helper;

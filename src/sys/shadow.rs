@@ -59,24 +59,22 @@ impl Shadow {
 /// Those of getspnam_r(3): EACCES for a process that is not root's.
 #[cfg(target_os = "linux")]
 pub(crate) fn by_name(name: &CStr) -> io::Result<Option<Shadow>> {
-    use super::accounts::{bytes_of, look_up};
-    look_up(
-        |entry: *mut libc::spwd, buffer, result| {
-            // SAFETY: the entry, the buffer with its length and the result are
-            // live and ours alone; the name ends in NUL.
-            unsafe {
-                libc::getspnam_r(name.as_ptr(), entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
-            }
-        },
-        #[allow(clippy::useless_conversion, reason = "a c_long has 32 bits on some machines")]
-        |entry| Shadow {
-            hash: Zeroizing::new(bytes_of(entry.sp_pwdp)),
-            last_change: entry.sp_lstchg.into(),
-            maximum: entry.sp_max.into(),
-            inactive: entry.sp_inact.into(),
-            expires: entry.sp_expire.into(),
-        },
-    )
+    use super::database::{bytes_of, look_up};
+    // SAFETY: getspnam_r gets the arguments that it takes, and a name that ends in NUL.
+    let ask = |entry, buffer: &mut [u8], result| unsafe {
+        libc::getspnam_r(name.as_ptr(), entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
+    };
+    #[allow(clippy::useless_conversion, reason = "a c_long has 32 bits on some machines")]
+    let convert = |entry: &libc::spwd| Shadow {
+        // SAFETY: the strings of an entry end in NUL, and the buffer that they are in is alive.
+        hash: Zeroizing::new(unsafe { bytes_of(entry.sp_pwdp) }),
+        last_change: entry.sp_lstchg.into(),
+        maximum: entry.sp_max.into(),
+        inactive: entry.sp_inact.into(),
+        expires: entry.sp_expire.into(),
+    };
+    // SAFETY: `ask` passes on what it is given.
+    unsafe { look_up(ask, convert) }
 }
 
 /// Only PAM knows the passwords here.

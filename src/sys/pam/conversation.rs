@@ -1,47 +1,110 @@
 //! What a module asks and is answered while it decides: struct pam_conv.
+//!
+//! Two kinds of memory cross the border. What PAM is given to keep, the conversation and
+//! the answers, is ours: `Lent` frees it, once PAM has ended. What a module gets back for a
+//! question is the module's: it comes from malloc(3), and the module calls free(3).
 
-use std::ffi::{CString, c_char, c_int};
-use std::ptr;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::slice;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::numbers::{code, style};
+
+/// A value whose address PAM keeps. It is freed when this is dropped, and not before: whoever
+/// lends one drops it after pam_end(3).
+pub(super) struct Lent<T>(*mut T);
+
+impl<T> Lent<T> {
+    pub(super) fn new(value: T) -> Lent<T> {
+        Lent(Box::into_raw(Box::new(value)))
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut T {
+        self.0
+    }
+
+    pub(super) fn get(&self) -> &T {
+        // SAFETY: the value lives as long as this, and PAM only reads it.
+        unsafe { &*self.0 }
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut T {
+        // SAFETY: the value lives as long as this. PAM reads it only while one of its functions
+        // is called, and whoever calls one does not have this borrow.
+        unsafe { &mut *self.0 }
+    }
+}
+
+impl<T> Drop for Lent<T> {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from Box::into_raw, and nobody else takes it back.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
 
 /// struct pam_conv: whom a module asks when it wants to know something.
 #[repr(C)]
 pub(super) struct Conversation {
-    pub(super) converse:
-        unsafe extern "C" fn(c_int, *const *const Message, *mut *mut Response, *const Answers) -> c_int,
-    pub(super) answers: *const Answers,
+    converse: unsafe extern "C" fn(c_int, *const *const Message, *mut *mut Response, *mut Answers) -> c_int,
+    answers: *mut Answers,
+}
+
+impl Conversation {
+    pub(super) fn new(answers: &Lent<Answers>) -> Conversation {
+        Conversation { converse, answers: answers.as_ptr() }
+    }
 }
 
 pub(super) struct Answers {
     pub(super) user: CString,
-    /// With the NUL at its end.
     pub(super) password: Zeroizing<Vec<u8>>,
+}
+
+impl Answers {
+    /// A prompt that hides what is typed gets the password, one that shows it gets the user
+    /// name; texts have nobody to read them.
+    fn to(&self, style: c_int) -> Answer<'_> {
+        match style {
+            style::PROMPT_ECHO_OFF => {
+                CStr::from_bytes_until_nul(&self.password).map_or(Answer::Refused, Answer::Text)
+            }
+            style::PROMPT_ECHO_ON => Answer::Text(&self.user),
+            style::ERROR_MSG | style::TEXT_INFO => Answer::Nothing,
+            _ => Answer::Refused,
+        }
+    }
+}
+
+enum Answer<'a> {
+    Text(&'a CStr),
+    Nothing,
+    /// The module gets an error in place of all answers.
+    Refused,
 }
 
 /// struct pam_message.
 #[repr(C)]
-pub(super) struct Message {
+struct Message {
     style: c_int,
     text: *const c_char,
 }
 
-/// struct pam_response; memory of malloc(3), which the module frees.
+/// struct pam_response.
 #[repr(C)]
-pub(super) struct Response {
+struct Response {
     text: *mut c_char,
     unused: c_int,
 }
 
-/// A prompt that hides what is typed gets the password, one that shows it gets
-/// the user name; texts have nobody to read them.
-pub(super) unsafe extern "C" fn converse(
+/// # Safety
+/// What pam_conv(3) promises: `messages` are `count` pointers to messages, `responses` is a
+/// place for a pointer, and `answers` is what `Conversation::new` was given.
+unsafe extern "C" fn converse(
     count: c_int,
     messages: *const *const Message,
     responses: *mut *mut Response,
-    answers: *const Answers,
+    answers: *mut Answers,
 ) -> c_int {
     /// PAM_MAX_NUM_MSG.
     const MOST: usize = 32;
@@ -49,90 +112,114 @@ pub(super) unsafe extern "C" fn converse(
     if count == 0 || count > MOST || messages.is_null() || responses.is_null() || answers.is_null() {
         return code::CONV_ERR;
     }
-    // SAFETY: the pointer is the one given to pam_start, to what the transaction owns.
-    let answers = unsafe { &*answers };
-    // SAFETY: calloc may be called with any numbers; null is looked for.
-    let array: *mut Response = unsafe { libc::calloc(count, size_of::<Response>()) }.cast();
-    if array.is_null() {
-        return code::BUF_ERR;
-    }
-    for index in 0..count {
-        // SAFETY: PAM passes `count` pointers to messages.
-        let style = unsafe { (**messages.add(index)).style };
-        let text = match style {
-            style::PROMPT_ECHO_OFF => answers.password.as_ptr().cast(),
-            style::PROMPT_ECHO_ON => answers.user.as_ptr(),
-            style::ERROR_MSG | style::TEXT_INFO => continue,
-            _ => ptr::null(), // strdup is not for it; the module gets an error.
+    // SAFETY: the answers live until pam_end(3) has returned, and nobody changes them during a call.
+    let answers: &Answers = unsafe { &*answers };
+    // SAFETY: so many pointers to messages, which PAM leaves alone meanwhile.
+    let messages: &[&Message] = unsafe { slice::from_raw_parts(messages.cast(), count) };
+    let Some(mut given) = Responses::new(count) else { return code::BUF_ERR };
+    for (index, message) in messages.iter().enumerate() {
+        let fits = match answers.to(message.style) {
+            Answer::Text(text) => given.set(index, text),
+            Answer::Nothing => true,
+            Answer::Refused => false,
         };
-        let copy = if text.is_null() {
-            ptr::null_mut()
-        } else {
-            // SAFETY: both answers end in NUL.
-            unsafe { libc::strdup(text) }
-        };
-        if copy.is_null() {
-            // SAFETY: the array has `count` elements, those not yet set are zero.
-            unsafe { free_responses(array, count) };
+        if !fits {
             return code::CONV_ERR;
         }
-        // SAFETY: the array has `count` elements.
-        unsafe { (*array.add(index)).text = copy };
     }
-    // SAFETY: PAM passes a place for the array, and frees it.
-    unsafe { *responses = array };
+    // SAFETY: the place for the array is PAM's, which frees the array from here on.
+    unsafe { responses.write(given.into_raw()) };
     code::SUCCESS
 }
 
-/// # Safety
-/// `array` came from calloc with `count` elements, whose texts are null or from strdup.
-unsafe fn free_responses(array: *mut Response, count: usize) {
-    for index in 0..count {
-        // SAFETY: the array has `count` elements.
-        let text = unsafe { (*array.add(index)).text };
-        if !text.is_null() {
-            // SAFETY: the text ends in NUL.
-            let length = unsafe { libc::strlen(text) };
-            // SAFETY: so many bytes are ours; one of them may be a password's.
-            unsafe { ptr::write_bytes(text, 0, length) };
-            // SAFETY: it came from strdup.
-            unsafe { libc::free(text.cast()) };
-        }
+/// An array of responses, until it is PAM's.
+struct Responses {
+    array: *mut Response,
+    count: usize,
+}
+
+impl Responses {
+    /// As many as there are, all without a text; `None` when there is no memory.
+    fn new(count: usize) -> Option<Responses> {
+        // SAFETY: calloc takes any two numbers.
+        let array: *mut Response = unsafe { libc::calloc(count, size_of::<Response>()) }.cast();
+        (!array.is_null()).then_some(Responses { array, count })
     }
-    // SAFETY: it came from calloc.
-    unsafe { libc::free(array.cast()) };
+
+    fn as_mut_slice(&mut self) -> &mut [Response] {
+        // SAFETY: calloc made room for so many, and zeros are responses without a text.
+        unsafe { slice::from_raw_parts_mut(self.array, self.count) }
+    }
+
+    /// `false` when there is no memory.
+    fn set(&mut self, index: usize, text: &CStr) -> bool {
+        // SAFETY: the text ends in NUL.
+        let copy = unsafe { libc::strdup(text.as_ptr()) };
+        self.as_mut_slice()[index].text = copy;
+        !copy.is_null()
+    }
+
+    fn into_raw(self) -> *mut Response {
+        let array = self.array;
+        std::mem::forget(self);
+        array
+    }
+}
+
+impl Drop for Responses {
+    fn drop(&mut self) {
+        for response in self.as_mut_slice() {
+            if !response.text.is_null() {
+                // SAFETY: the text came from strdup.
+                unsafe { wipe_and_free(response.text) };
+            }
+        }
+        // SAFETY: the array came from calloc, and nobody else has it.
+        unsafe { libc::free(self.array.cast()) };
+    }
+}
+
+/// # Safety
+/// `text` came from strdup(3), and nobody uses it again.
+unsafe fn wipe_and_free(text: *mut c_char) {
+    // SAFETY: the text ends in NUL.
+    let length = unsafe { libc::strlen(text) };
+    // SAFETY: so many bytes are ours.
+    let bytes: &mut [u8] = unsafe { slice::from_raw_parts_mut(text.cast(), length) };
+    bytes.zeroize();
+    // SAFETY: the caller's promise.
+    unsafe { libc::free(text.cast()) };
 }
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::CStr;
+    use std::ptr;
 
     use super::*;
 
+    /// What a module is answered that sends messages of these styles.
     fn ask(styles: &[c_int]) -> (c_int, Vec<Option<CString>>) {
-        let answers = Answers { user: c"joe".to_owned(), password: Zeroizing::new(b"secret\0".to_vec()) };
+        let answers = Lent::new(Answers {
+            user: c"joe".to_owned(),
+            password: Zeroizing::new(c"secret".to_bytes_with_nul().to_vec()),
+        });
+        let conversation = Lent::new(Conversation::new(&answers));
         let messages: Vec<Message> =
             styles.iter().map(|&style| Message { style, text: c"?".as_ptr() }).collect();
-        let pointers: Vec<*const Message> = messages.iter().map(|message| &raw const *message).collect();
-        let mut responses = ptr::null_mut();
+        let pointers: Vec<*const Message> = messages.iter().map(ptr::from_ref).collect();
+        let mut array = ptr::null_mut();
+        let Conversation { converse, answers: given } = *conversation.get();
         // SAFETY: as many pointers as are said, a place for the answer, and live answers.
-        let result = unsafe {
-            converse(styles.len() as c_int, pointers.as_ptr(), &raw mut responses, &raw const answers)
-        };
-        if responses.is_null() {
+        let result = unsafe { converse(styles.len() as c_int, pointers.as_ptr(), &raw mut array, given) };
+        if array.is_null() {
             return (result, Vec::new());
         }
-        let texts = (0..styles.len())
-            .map(|index| {
-                // SAFETY: there is a response to every message.
-                let text = unsafe { (*responses.add(index)).text };
-                // SAFETY: what is not null ends in NUL.
-                (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_owned())
-            })
-            .collect();
-        // SAFETY: the array is the one that was answered, and not used again.
-        unsafe { free_responses(responses, styles.len()) };
-        (result, texts)
+        let mut responses = Responses { array, count: styles.len() };
+        let texts = responses.as_mut_slice().iter().map(|response| {
+            // SAFETY: what is not null ends in NUL.
+            (!response.text.is_null()).then(|| unsafe { CStr::from_ptr(response.text) }.to_owned())
+        });
+        (result, texts.collect())
     }
 
     #[test]
@@ -148,5 +235,15 @@ mod tests {
         assert_eq!(ask(&[style::PROMPT_ECHO_OFF, 99]), (code::CONV_ERR, vec![]));
         assert_eq!(ask(&[]), (code::CONV_ERR, vec![]));
         assert_eq!(ask(&[style::TEXT_INFO; 33]), (code::CONV_ERR, vec![]));
+    }
+
+    #[test]
+    fn what_is_lent_can_be_changed_between_questions() {
+        let mut answers =
+            Lent::new(Answers { user: c"joe".to_owned(), password: Zeroizing::new(b"x\0".to_vec()) });
+        let address = answers.as_ptr();
+        answers.get_mut().password = Zeroizing::new(vec![0]);
+        assert_eq!((answers.as_ptr(), &*answers.get().password), (address, &vec![0]));
+        assert!(matches!(answers.get().to(style::PROMPT_ECHO_OFF), Answer::Text(text) if text.is_empty()));
     }
 }

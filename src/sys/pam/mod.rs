@@ -6,34 +6,23 @@
 //! between calls: this runs in a helper process, never in the server. The
 //! numbers are those of Linux-PAM, and of OpenPAM on the other systems.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::{fmt, io, ptr};
 
-use libloading::Library;
 use zeroize::Zeroizing;
 
 use super::accounts::Verdict;
 
 mod conversation;
+mod functions;
 mod numbers;
 
-use conversation::{Answers, Conversation, converse};
-use numbers::{NAMES, code, item};
+use conversation::{Answers, Conversation, Lent};
+use functions::Functions;
+use numbers::{NAMES, TextItem, code};
 
-/// The library and those of its functions that are used.
-pub(crate) struct Pam {
-    start: StartFn,
-    end: WithHandleFn,
-    set_item: SetItemFn,
-    get_item: GetItemFn,
-    authenticate: WithHandleFn,
-    account: WithHandleFn,
-    credentials: WithHandleFn,
-    open_session: WithHandleFn,
-    close_session: WithHandleFn,
-    /// The functions are its, so it is never unloaded before them.
-    _library: Library,
-}
+/// The system's PAM library.
+pub(crate) struct Pam(Functions);
 
 /// What is asked of PAM.
 pub(crate) struct Login<'a> {
@@ -44,17 +33,18 @@ pub(crate) struct Login<'a> {
     pub password: Option<&'a CStr>,
     /// The client's numeric address.
     pub remote_host: &'a CStr,
+    /// What stands for the terminal: the name of the service, where there is none.
+    pub tty: &'a CStr,
 }
 
 /// A conversation with PAM about one login; ends when dropped.
 pub(crate) struct Transaction<'pam> {
-    pam: &'pam Pam,
+    pam: &'pam Functions,
     handle: *mut c_void,
     /// What the last call returned, which pam_end(3) passes on to the modules.
     last: c_int,
-    /// PAM holds its address, and its address of the answers.
-    _conversation: Box<Conversation>,
-    answers: Box<Answers>,
+    answers: Lent<Answers>,
+    _conversation: Lent<Conversation>,
     /// There is a password to be checked.
     authenticates: bool,
     outcomes: Vec<Outcome>,
@@ -98,34 +88,11 @@ impl fmt::Display for Stage {
     }
 }
 
-type StartFn =
-    unsafe extern "C" fn(*const c_char, *const c_char, *const Conversation, *mut *mut c_void) -> c_int;
-type WithHandleFn = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
-type SetItemFn = unsafe extern "C" fn(*mut c_void, c_int, *const c_void) -> c_int;
-type GetItemFn = unsafe extern "C" fn(*const c_void, c_int, *mut *const c_void) -> c_int;
-
 impl Pam {
     /// # Errors
     /// `NotFound` when the system has no libpam, or one without what is needed.
     pub(crate) fn load() -> io::Result<Pam> {
-        let names: &[&str] = if cfg!(target_os = "macos") {
-            &["libpam.2.dylib", "libpam.dylib"]
-        } else {
-            &["libpam.so.0", "libpam.so.6", "libpam.so"]
-        };
-        let library = names.iter().find_map(|name| open(name)).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Pam {
-            start: function(&library, c"pam_start")?,
-            end: function(&library, c"pam_end")?,
-            set_item: function(&library, c"pam_set_item")?,
-            get_item: function(&library, c"pam_get_item")?,
-            authenticate: function(&library, c"pam_authenticate")?,
-            account: function(&library, c"pam_acct_mgmt")?,
-            credentials: function(&library, c"pam_setcred")?,
-            open_session: function(&library, c"pam_open_session")?,
-            close_session: function(&library, c"pam_close_session")?,
-            _library: library,
-        })
+        Functions::load().map(Pam)
     }
 
     /// Begins to ask about `login`.
@@ -133,38 +100,32 @@ impl Pam {
     /// # Errors
     /// PAM did not start; the modules have not been asked anything.
     pub(crate) fn begin(&self, login: &Login<'_>) -> io::Result<Transaction<'_>> {
-        let answers = Box::new(Answers {
+        let answers = Lent::new(Answers {
             user: login.user.to_owned(),
             password: Zeroizing::new(login.password.unwrap_or(c"").to_bytes_with_nul().to_vec()),
         });
-        let conversation = Box::new(Conversation { converse, answers: &raw const *answers });
+        let conversation = Lent::new(Conversation::new(&answers));
+        let (service, user) = (login.service.as_ptr(), login.user.as_ptr());
         let mut handle = ptr::null_mut();
-        // SAFETY: the strings end in NUL; PAM keeps the address of the
-        // conversation, which is boxed and lives in the transaction.
-        let last = unsafe {
-            (self.start)(
-                login.service.as_ptr(),
-                login.user.as_ptr(),
-                &raw const *conversation,
-                &raw mut handle,
-            )
-        };
+        // SAFETY: the strings end in NUL; the conversation and its answers live until after
+        // pam_end(3), in the transaction.
+        let last = unsafe { (self.0.start)(service, user, conversation.as_ptr(), &raw mut handle) };
         if last != code::SUCCESS || handle.is_null() {
             return Err(io::Error::other(format!("pam_start failed with {last}")));
         }
         let mut transaction = Transaction {
-            pam: self,
+            pam: &self.0,
             handle,
             last,
-            _conversation: conversation,
             answers,
+            _conversation: conversation,
             authenticates: login.password.is_some(),
             outcomes: Vec::new(),
             handed_on: false,
         };
-        transaction.set_text(item::REMOTE_HOST, login.remote_host)?;
-        transaction.set_text(item::REMOTE_USER, login.user)?;
-        transaction.set_text(item::TTY, c"ftp")?;
+        transaction.set_text(TextItem::RemoteHost, login.remote_host)?;
+        transaction.set_text(TextItem::RemoteUser, login.user)?;
+        transaction.set_text(TextItem::Tty, login.tty)?;
         transaction.take_over_delays()?;
         Ok(transaction)
     }
@@ -191,7 +152,7 @@ impl Transaction<'_> {
         }
         // A module may have let in somebody else (a template account). Whose
         // rights the session gets was decided before PAM was asked.
-        if self.user().as_deref() == Some(self.answers.user.as_c_str()) {
+        if self.user().as_deref() == Some(self.answers.get().user.as_c_str()) {
             Verdict::Right
         } else {
             Verdict::Locked
@@ -240,7 +201,7 @@ impl Transaction<'_> {
 
     /// The modules that need the password later have kept it; libpam wipes its own copy.
     pub(crate) fn forget_password(&mut self) {
-        self.answers.password = Zeroizing::new(vec![0]);
+        self.answers.get_mut().password = Zeroizing::new(vec![0]);
     }
 
     fn delete_credentials(&mut self) {
@@ -252,7 +213,7 @@ impl Transaction<'_> {
     fn user(&self) -> Option<CString> {
         let mut user = ptr::null();
         // SAFETY: the handle and the place for the answer are live.
-        let found = unsafe { (self.pam.get_item)(self.handle, item::USER, &raw mut user) };
+        let found = unsafe { (self.pam.get_item)(self.handle, TextItem::User as c_int, &raw mut user) };
         if found != code::SUCCESS || user.is_null() {
             return None;
         }
@@ -260,9 +221,9 @@ impl Transaction<'_> {
         Some(unsafe { CStr::from_ptr(user.cast()) }.to_owned())
     }
 
-    fn set_text(&mut self, item: c_int, text: &CStr) -> io::Result<()> {
-        // SAFETY: the handle is live; PAM copies the string, which ends in NUL.
-        self.last = unsafe { (self.pam.set_item)(self.handle, item, text.as_ptr().cast()) };
+    fn set_text(&mut self, item: TextItem, text: &CStr) -> io::Result<()> {
+        // SAFETY: the handle is live; PAM copies the text, which ends in NUL.
+        self.last = unsafe { (self.pam.set_item)(self.handle, item as c_int, text.as_ptr().cast()) };
         if self.last == code::SUCCESS { Ok(()) } else { Err(io::Error::other("pam_set_item failed")) }
     }
 
@@ -306,18 +267,6 @@ fn verdict(result: c_int) -> Verdict {
         code::NEW_AUTHTOK_REQD | code::AUTHTOK_EXPIRED => Verdict::PasswordExpired,
         _ => Verdict::Unavailable,
     }
-}
-
-fn open(name: &str) -> Option<Library> {
-    // SAFETY: the constructors of libpam and of what it needs may run in this
-    // process; the name is not anybody's but ours.
-    unsafe { Library::new(name) }.ok()
-}
-
-fn function<F: Copy>(library: &Library, name: &CStr) -> io::Result<F> {
-    // SAFETY: F is the type of the function of that name, in the one place that names both.
-    let symbol = unsafe { library.get::<F>(name) };
-    symbol.map(|symbol| *symbol).map_err(|_| io::ErrorKind::NotFound.into())
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The numbers of PAM's interface: Linux-PAM's, and on the other systems OpenPAM's.
 
-/// The items of a transaction, the same in both implementations.
-pub(super) mod item {
-    use std::ffi::c_int;
-
-    pub(in crate::sys::pam) const USER: c_int = 2;
-    pub(in crate::sys::pam) const TTY: c_int = 3;
-    pub(in crate::sys::pam) const REMOTE_HOST: c_int = 4;
-    pub(in crate::sys::pam) const REMOTE_USER: c_int = 8;
+/// The items of a transaction that are texts, the same in both implementations.
+#[derive(Clone, Copy)]
+#[repr(i32)]
+pub(super) enum TextItem {
+    User = 2,
+    Tty = 3,
+    RemoteHost = 4,
+    RemoteUser = 8,
 }
 
 /// The kinds of messages, the same in both implementations.

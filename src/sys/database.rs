@@ -1,0 +1,82 @@
+//! The `get..._r` functions of the C library: called with a buffer that grows until the
+//! answer fits, and their strings.
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use zeroize::Zeroize;
+
+/// Asks for an entry, and converts it while the buffer that it points into is there.
+/// `None`: the database has no such entry.
+///
+/// # Safety
+/// `ask` passes its three arguments to one function of that family: when that returns 0 and
+/// a result that is not null, the entry is filled in, and its strings are in the buffer.
+///
+/// # Errors
+/// Those of the function: the database could not be asked.
+pub(super) unsafe fn look_up<E, T>(
+    mut ask: impl FnMut(*mut E, &mut [u8], *mut *mut E) -> libc::c_int,
+    convert: impl FnOnce(&E) -> T,
+) -> io::Result<Option<T>> {
+    /// The largest entry that is read; a group of 10,000 members has a tenth of it.
+    const MOST: usize = 4 << 20;
+    let mut buffer = vec![0u8; 4096];
+    loop {
+        let mut entry = MaybeUninit::<E>::uninit();
+        let mut result = ptr::null_mut();
+        match ask(entry.as_mut_ptr(), &mut buffer, &raw mut result) {
+            libc::EINTR => continue,
+            libc::ERANGE if buffer.len() < MOST => {
+                buffer.zeroize();
+                buffer = vec![0u8; buffer.len() * 4];
+                continue;
+            }
+            // getpwnam_r(3) lists these among the ways to say "not found".
+            0 | libc::ENOENT | libc::ESRCH if result.is_null() => return Ok(None),
+            0 => (),
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+        // SAFETY: 0 and a result mean that the entry is filled in, as the caller promises.
+        let answer = convert(unsafe { entry.assume_init_ref() });
+        buffer.zeroize(); // It may hold a hash.
+        return Ok(Some(answer));
+    }
+}
+
+/// The bytes of a string of an entry; of none, when the pointer is null.
+///
+/// # Safety
+/// `string` is null, or points to bytes that end in NUL and stay as they are during the call.
+pub(super) unsafe fn bytes_of(string: *const libc::c_char) -> Vec<u8> {
+    if string.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: it is not null, and the rest is the caller's promise.
+    unsafe { CStr::from_ptr(string) }.to_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_an_entry_or_none_or_an_error() {
+        let says = |code: libc::c_int| {
+            // SAFETY: no result is ever set, so that no entry is looked at.
+            unsafe { look_up(|_: *mut libc::passwd, _, _| code, |_| ()) }
+                .map_err(|error| error.raw_os_error())
+        };
+        assert_eq!(says(0), Ok(None));
+        assert_eq!(says(libc::ENOENT), Ok(None));
+        assert_eq!(says(libc::EIO), Err(Some(libc::EIO)));
+    }
+
+    #[test]
+    fn a_string_that_is_not_there_is_empty() {
+        // SAFETY: null is allowed.
+        assert!(unsafe { bytes_of(ptr::null()) }.is_empty());
+    }
+}
