@@ -30,8 +30,9 @@ pub(super) unsafe fn look_up<E, T>(
         match ask(entry.as_mut_ptr(), &mut buffer, &raw mut result) {
             libc::EINTR => continue,
             libc::ERANGE if buffer.len() < MOST => {
-                buffer.zeroize();
-                buffer = vec![0u8; buffer.len() * 4];
+                let larger = buffer.len() * 4;
+                buffer.zeroize(); // Which empties it, too.
+                buffer = vec![0u8; larger];
                 continue;
             }
             // getpwnam_r(3) lists these among the ways to say "not found".
@@ -62,16 +63,48 @@ pub(super) unsafe fn bytes_of(string: *const libc::c_char) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    /// An entry with one string, as passwd has several.
+    #[repr(C)]
+    struct Entry {
+        name: *const libc::c_char,
+    }
+
+    /// What a `get..._r` function does that finds `name`.
+    fn answer(name: &CStr, entry: *mut Entry, buffer: &mut [u8], result: *mut *mut Entry) -> libc::c_int {
+        let bytes = name.to_bytes_with_nul();
+        let Some(room) = buffer.get_mut(..bytes.len()) else { return libc::ERANGE };
+        room.copy_from_slice(bytes);
+        // SAFETY: `look_up` passes a place for an entry.
+        unsafe { entry.write(Entry { name: room.as_ptr().cast() }) };
+        // SAFETY: and one for the result.
+        unsafe { result.write(entry) };
+        0
+    }
+
+    fn found(name: &CStr) -> io::Result<Option<Vec<u8>>> {
+        // SAFETY: `answer` does as the functions do, and its string ends in NUL.
+        unsafe {
+            look_up(|entry, buffer, result| answer(name, entry, buffer, result), |entry| bytes_of(entry.name))
+        }
+    }
+
+    #[test]
+    fn the_buffer_grows_until_the_answer_fits() {
+        let long = std::ffi::CString::new(vec![b'x'; 10_000]).unwrap();
+        assert_eq!(found(c"joe").unwrap().unwrap(), b"joe");
+        assert_eq!(found(&long).unwrap().unwrap(), long.to_bytes());
+    }
+
     #[test]
     fn an_answer_is_an_entry_or_none_or_an_error() {
         let says = |code: libc::c_int| {
             // SAFETY: no result is ever set, so that no entry is looked at.
-            unsafe { look_up(|_: *mut libc::passwd, _, _| code, |_| ()) }
-                .map_err(|error| error.raw_os_error())
+            unsafe { look_up(|_: *mut Entry, _, _| code, |_| ()) }.map_err(|error| error.raw_os_error())
         };
         assert_eq!(says(0), Ok(None));
         assert_eq!(says(libc::ENOENT), Ok(None));
         assert_eq!(says(libc::EIO), Err(Some(libc::EIO)));
+        assert_eq!(says(libc::ERANGE), Err(Some(libc::ERANGE)));
     }
 
     #[test]
