@@ -85,8 +85,19 @@ impl Server {
         Server::run(folder, &all, addresses.len())
     }
 
+    /// ferryd with these arguments, by the program `launcher`, which replaces itself with the one
+    /// that its last arguments name.
+    pub(crate) fn start_by(mut launcher: Command, folder: Folder, args: &[OsString]) -> Server {
+        launcher.arg(ferryd().get_program()).env_remove("RUST_LOG");
+        Server::run_by(launcher, folder, args, 1)
+    }
+
     fn run(folder: Folder, args: &[OsString], listeners: usize) -> Server {
-        let mut child = ferryd()
+        Server::run_by(ferryd(), folder, args, listeners)
+    }
+
+    fn run_by(mut command: Command, folder: Folder, args: &[OsString], listeners: usize) -> Server {
+        let mut child = command
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -428,7 +439,7 @@ pub(crate) fn localhost(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-fn anonymous_options(folder: &Folder) -> Vec<OsString> {
+pub(crate) fn anonymous_options(folder: &Folder) -> Vec<OsString> {
     let mut options = vec!["--anonymous-root".into(), folder.root().into_os_string()];
     options.extend(["--login-delay", "0"].map(OsString::from));
     if is_root() {

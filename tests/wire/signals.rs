@@ -1,12 +1,16 @@
-//! SIGTERM and SIGINT let transfers finish; a second one does not. SIGHUP and SIGUSR1 end nothing.
+//! SIGTERM and SIGINT let transfers finish; a second one does not. SIGHUP, SIGUSR1 and the signals of
+//! calls and limits end nothing.
 
+use std::ffi::OsString;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 
 use rustix::process::Signal;
 
 use crate::client::Client;
-use crate::server::{Server, wait_until};
+use crate::server::{Folder, Server, anonymous_options, wait_until};
 
 /// A download of which the server has most still to send.
 fn amid_download(server: &Server) -> (Client, TcpStream) {
@@ -156,6 +160,74 @@ fn sighup_and_sigusr1_and_sigpipe_end_nothing() {
         assert_eq!(client.retr("file"), b"x");
         server.log_in();
     }
+}
+
+/// What `ulimit -f` allows is 64 KiB: sh counts in blocks of 512 bytes.
+fn with_small_files(args: &[&str]) -> Server {
+    let mut launcher = Command::new("sh");
+    launcher.args(["-c", "ulimit -f 128; exec \"$@\"", "sh"]);
+    let folder = Folder::new();
+    let usual = ["-F", "-A", "-a", "127.0.0.1", "-P", "0", "-m"].map(OsString::from);
+    let all = usual.into_iter().chain(anonymous_options(&folder)).chain(args.iter().map(OsString::from));
+    let all: Vec<OsString> = all.collect();
+    Server::start_by(launcher, folder, &all)
+}
+
+/// Sends more than that.
+fn send_too_much(client: &mut Client, command: &str) -> u16 {
+    let mut data = client.start(command);
+    for _ in 0..64 {
+        // The server may hang up before it has all of it.
+        if data.write_all(&[b'x'; 65_536]).is_err() {
+            break;
+        }
+    }
+    drop(data);
+    client.reply().code
+}
+
+#[test]
+fn a_file_that_the_process_may_not_write_costs_one_transfer() {
+    let server = with_small_files(&[]);
+    let mut other = server.log_in();
+    let mut client = server.log_in();
+    for representation in ["I", "A"] {
+        client.send(format!("TYPE {representation}")).expect(200);
+        for command in ["STOR big", "APPE big", "STOU big"] {
+            assert_eq!(send_too_much(&mut client, command), 552, "{command} in TYPE {representation}");
+            client.send("NOOP").expect(200);
+        }
+    }
+    other.send("TYPE I").expect(200);
+    other.stor("small", "x");
+    assert_eq!(server.read("small"), b"x");
+}
+
+#[test]
+fn a_transfer_log_that_the_process_may_not_write_costs_nothing_else() {
+    let folder = Folder::new();
+    let xferlog = folder.path("xferlog");
+    // One byte less than the limit: the next record does not fit.
+    folder.write("xferlog", vec![b'\n'; 65_535]);
+    let mut server = with_small_files(&["-L", xferlog.to_str().expect("a plain path")]);
+    let mut client = server.log_in();
+    for _ in 0..3 {
+        client.stor("small", "x");
+        assert_eq!(client.retr("small"), b"x");
+    }
+    assert!(server.is_running());
+    assert!(fs::metadata(&xferlog).expect("it is there").len() <= 65_536);
+}
+
+#[test]
+fn signals_of_limits_and_timers_end_nothing() {
+    let mut server = Server::start(&[]);
+    let mut client = server.log_in();
+    for signal in [Signal::XFSZ, Signal::XCPU, Signal::ALARM, Signal::VTALARM, Signal::PROF, Signal::IO] {
+        server.signal(signal);
+        client.send("NOOP").expect(200);
+    }
+    assert!(server.is_running());
 }
 
 #[test]

@@ -52,12 +52,7 @@ pub(crate) fn spawn(mut program: Command, channel: Channel) -> io::Result<Child>
 pub(crate) fn settle(name: &CStr) -> io::Result<()> {
     name_process(name);
     crate::sys::identity::refuse_tracing()?;
-    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGPIPE, libc::SIGCHLD, libc::SIGALRM] {
-        // SAFETY: SIG_DFL installs no function; no other thread runs yet.
-        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
-            return Err(io::Error::last_os_error());
-        }
-    }
+    crate::sys::process::reset_signals()?;
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     close_inherited();
     Ok(())

@@ -18,18 +18,17 @@ mod wake;
 
 pub(crate) use detach::{Detached, detach};
 pub(crate) use pid_file::PidFile;
-pub(crate) use signals::{Received, Signals, block_signals};
+pub(crate) use signals::{Received, Signals, block_signals, reset_signals};
 pub(crate) use thread::{name_thread, release_stack, thread_number};
 pub(crate) use wake::{Broadcast, Wake};
 
 /// Makes the process independent of what it was started with: umask 0 (every
-/// creation passes its own mode), as many file descriptors as it may have, and
-/// neither core dumps nor tracers, which would see passwords.
-///
-/// SIGPIPE is ignored already: std does that before `main`.
+/// creation passes its own mode), as many file descriptors as it may have, signals
+/// that end nobody, and neither core dumps nor tracers, which would see passwords.
 pub(crate) fn prepare() -> io::Result<()> {
     rustix::process::umask(Mode::empty());
     raise_fd_limit();
+    signals::ignore_those_of_calls()?;
     refuse_tracing()
 }
 

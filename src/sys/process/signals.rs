@@ -73,6 +73,48 @@ fn signals(numbers: &[i32]) -> io::Result<UnixStream> {
     Ok(reader)
 }
 
+/// Signals that a call, a limit or a timer of this process raises, and that would end it with
+/// all its clients: a write to a pipe or a socket that nobody reads, or to a file that grows past
+/// the limit (ulimit -f), too much processor time (ulimit -t), timers that outlive execve(2), input
+/// on a descriptor that somebody set to say so.
+const OF_CALLS: [i32; 7] =
+    [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGXCPU, libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO];
+
+/// From here on the call that would have raised one of them fails (EPIPE, EFBIG), and nothing else
+/// happens. The programs that this process starts inherit it.
+pub(super) fn ignore_those_of_calls() -> io::Result<()> {
+    OF_CALLS.iter().try_for_each(|&signal| dispose(signal, Disposition::Ignored))
+}
+
+/// Every signal does what it does by default, in a process that is to run modules of others.
+/// Files that grow past the limit stay errors of the call: a module's log must not cost a login.
+pub(crate) fn reset_signals() -> io::Result<()> {
+    let others = OF_CALLS.into_iter().filter(|&signal| signal != libc::SIGXFSZ);
+    [SIGHUP, SIGINT, SIGTERM, libc::SIGCHLD]
+        .into_iter()
+        .chain(others)
+        .try_for_each(|signal| dispose(signal, Disposition::Default))
+}
+
+/// What becomes of a signal. Neither is a function that would run in the middle of another.
+#[derive(Clone, Copy)]
+enum Disposition {
+    Default,
+    Ignored,
+}
+
+fn dispose(signal: i32, how: Disposition) -> io::Result<()> {
+    let handler = match how {
+        Disposition::Default => libc::SIG_DFL,
+        Disposition::Ignored => libc::SIG_IGN,
+    };
+    // SAFETY: no function of ours is installed.
+    match unsafe { libc::signal(signal, handler) } {
+        libc::SIG_ERR => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// The calling thread leaves the server's signals to the main thread, so that
 /// they interrupt no session's system calls.
 pub(crate) fn block_signals() -> io::Result<()> {
