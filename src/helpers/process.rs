@@ -14,8 +14,9 @@ use std::{io, process};
 use super::protocol::{Answer, Request, Secret};
 use crate::sys::accounts::Verdict;
 use crate::sys::crypt::Crypt;
-use crate::sys::helper::{Channel, Children, Forked, fork, name_process, settle};
+use crate::sys::helper::{Channel, Children, settle};
 use crate::sys::pam::{Login, Pam, Transaction};
+use crate::sys::process::{Forked, fork, name_process};
 use crate::sys::shadow;
 
 /// The one argument that makes this program a helper.

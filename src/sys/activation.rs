@@ -22,7 +22,7 @@ const MOST: i32 = 1024;
 
 /// What was passed.
 pub(crate) enum Passed {
-    /// One control connection (inetd: nowait; systemd: Accept=yes).
+    /// One client (inetd: nowait; systemd: Accept=yes).
     Connected(TcpStream),
     /// Sockets to listen on (inetd: wait; systemd: Accept=no). Never empty.
     Listening(Vec<PassedListener>),
@@ -38,10 +38,10 @@ pub(crate) struct PassedListener {
 /// Takes what was passed; `None` when nothing was. `backlog` is how many clients
 /// may wait for a listening socket's accept(2).
 ///
-/// To be called once, before anything else opens a descriptor.
+/// To be called before [`super::process::prepare`]. What has been taken is not there a second time.
 ///
 /// # Errors
-/// Sockets that are no TCP sockets; connected and listening ones side by side.
+/// Sockets that are no TCP sockets; connected and listening ones side by side; fewer than promised.
 pub(crate) fn take(backlog: i32) -> io::Result<Option<Passed>> {
     let mut sockets = from_systemd()?;
     if sockets.is_empty() {
@@ -74,12 +74,22 @@ fn from_systemd() -> io::Result<Vec<(OwnedFd, String)>> {
 }
 
 fn take_fd(number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: only looked at, and for the length of one call, which fails if it is not open.
-    let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)
-        .map_err(|err| invalid(format!("LISTEN_FDS: descriptor {number}: {err}")))?;
-    // SAFETY: it is open, systemd's protocol gives it to this process, and nothing has taken it before.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    if !is_inherited(number) {
+        return Err(invalid(format!("LISTEN_FDS: descriptor {number} was not passed")));
+    }
+    // SAFETY: it is open, and no part of this program opened it, so that nobody else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
+    Ok(fd)
+}
+
+/// Whether the process was started with this descriptor. What this program opens has
+/// close-on-exec set from the beginning, and what it has taken has it since then; a descriptor
+/// that came through execve(2) has not.
+fn is_inherited(number: RawFd) -> bool {
+    // SAFETY: F_GETFD takes any number and touches no memory.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC == 0
 }
 
 /// Standard input, if it is an Internet socket. One of another family is none of
@@ -162,8 +172,10 @@ fn invalid(text: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::fd::{AsRawFd, IntoRawFd};
     use std::os::unix::net::UnixStream;
+
+    use super::*;
 
     fn passed(sockets: Vec<OwnedFd>) -> io::Result<Option<Passed>> {
         sort_out(sockets.into_iter().map(|fd| (fd, "name".to_owned())).collect(), 16)
@@ -208,5 +220,18 @@ mod tests {
         assert!(passed(vec![unix.into()]).is_err());
         let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         assert!(passed(vec![datagrams.into()]).is_err());
+    }
+
+    #[test]
+    fn what_this_program_opened_is_not_taken_for_what_was_passed() {
+        let (listener, ..) = pair();
+        assert!(take_fd(listener.as_raw_fd()).is_err());
+        assert!(take_fd(listener.as_raw_fd()).is_err());
+        let passed = rustix::io::dup(&listener).unwrap(); // Which does not set close-on-exec.
+        let number = passed.into_raw_fd();
+        let taken = take_fd(number).unwrap();
+        assert!(take_fd(number).is_err(), "it is taken");
+        drop(taken);
+        assert!(take_fd(number).is_err(), "it is closed, or another test's");
     }
 }

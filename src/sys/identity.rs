@@ -55,21 +55,11 @@ pub(crate) fn become_user(identity: &Identity, server_uid: u32) -> io::Result<()
     platform::verify(identity, server_uid)
 }
 
-/// Nobody but root may trace this process, read its memory or have its core:
-/// it holds passwords and the files of every account. For the start of the
-/// server and of its helpers.
-///
-/// # Errors
-/// Those of prctl(2); none outside Linux, where there is nothing to set.
-pub(crate) fn refuse_tracing() -> io::Result<()> {
-    platform::refuse_tracing()
-}
-
 #[cfg(target_os = "linux")]
 mod platform {
     use std::io;
 
-    use rustix::process::{DumpableBehavior, Gid, Uid, getgroups, set_dumpable_behavior};
+    use rustix::process::{Gid, Uid, getgroups};
     use rustix::thread::{
         CapabilitySet, CapabilitySets, UnshareFlags, capabilities, clear_ambient_capability_set,
         set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
@@ -77,6 +67,7 @@ mod platform {
     };
 
     use super::Identity;
+    use crate::sys::process::refuse_tracing;
 
     /// What a session may do beyond the account's rights: bind port 20.
     const KEPT: CapabilitySet = CapabilitySet::NET_BIND_SERVICE;
@@ -161,10 +152,6 @@ mod platform {
             _ => Err(io::Error::last_os_error()),
         }
     }
-
-    pub(super) fn refuse_tracing() -> io::Result<()> {
-        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)
-    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -225,10 +212,6 @@ mod platform {
         }
         Ok(())
     }
-
-    pub(super) fn refuse_tracing() -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -245,6 +228,7 @@ mod tests {
     use rustix::thread::gettid;
 
     use super::*;
+    use crate::sys::process::refuse_tracing;
     use crate::test_support::Scratch;
 
     /// Numbers that no account has.

@@ -1,6 +1,7 @@
 //! What a test stands on: a server that root started, accounts, and folders that belong to them.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -117,6 +118,15 @@ impl Ground {
         let mut args = vec!["-F", "-P", "0", "-a", "127.0.0.1", "-l", "-c", etc, "--login-delay", "0"];
         args.extend(more);
         Server::start_raw_on(&args, listeners)
+    }
+
+    /// As `start`, by a program that replaces itself with the one that its last arguments name.
+    pub(crate) fn start_by(&self, launcher: Command, more: &[&str]) -> Server {
+        let usual = ["-F", "-P", "0", "-a", "127.0.0.1", "-l", "-W", "--login-delay", "0", "-c"];
+        let mut args: Vec<OsString> = usual.map(OsString::from).into();
+        args.push(self.path("etc").into());
+        args.extend(more.iter().map(OsString::from));
+        Server::start_by(launcher, Folder::new(), &args)
     }
 
     pub(crate) fn start_on_port(&self, port: &str, more: &[&str]) -> Server {

@@ -1,6 +1,7 @@
 //! The processes that check passwords: killed, stopped, and gone when the server is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -88,6 +89,24 @@ fn helpers_end_with_the_server() {
             helpers.iter().all(|pid| !Path::new(&format!("/proc/{pid}/cmdline")).exists()).then_some(())
         });
     }
+}
+
+#[test]
+fn helpers_have_none_of_the_files_that_the_server_was_started_with() {
+    let Some(ground) = Ground::new() else { return };
+    ground.configure("inherited", "x");
+    let mut launcher = Command::new("sh");
+    launcher.args(["-c", "exec 9<\"$0\"; exec \"$@\""]).arg(ground.path("etc").join("inherited"));
+    let server = ground.start_by(launcher, &[]);
+    log_in(&server, ONE);
+    let files_of = |pid: u32| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("root may look").flatten();
+        entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect()
+    };
+    let has_it = |pid| files_of(pid).iter().any(|path| path.ends_with("etc/inherited"));
+    assert!(has_it(server.pid()), "the test is one");
+    let helpers = children(server.pid());
+    assert!(!helpers.is_empty() && !helpers.into_iter().any(has_it));
 }
 
 #[test]

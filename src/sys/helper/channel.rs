@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -43,12 +43,8 @@ impl Channel {
     /// process reads from it afterwards.
     pub(crate) fn from_stdin() -> io::Result<Channel> {
         let channel = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
-        let nothing = File::open("/dev/null")?;
-        // SAFETY: both are open; nobody owns standard input's number, which stays open.
-        match unsafe { libc::dup2(nothing.as_raw_fd(), libc::STDIN_FILENO) } {
-            -1 => Err(io::Error::last_os_error()),
-            _ => Ok(Channel(channel)),
-        }
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        Ok(Channel(channel))
     }
 
     /// # Errors

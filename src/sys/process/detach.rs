@@ -6,6 +6,8 @@ use std::process;
 use rustix::fs::{Mode, OFlags};
 use rustix::stdio;
 
+use super::fork::{Forked, fork};
+
 /// A detached process, whose caller still waits to hear how the start went.
 /// Dropped without a word, the caller exits with 1.
 #[must_use = "the caller waits until it is told"]
@@ -15,16 +17,17 @@ pub(crate) struct Detached(PipeWriter);
 /// session. The caller stays until [`Detached::ready`] or [`Detached::fail`],
 /// so that a start that fails is seen, on the standard error it still has.
 ///
-/// To be called while there is only one thread.
+/// # Errors
+/// Those of [`fork`], and of setsid(2) and chdir(2).
 pub(crate) fn detach() -> io::Result<Detached> {
     let (reader, writer) = io::pipe()?;
-    if fork()? {
+    if let Forked::Parent = fork()? {
         drop(writer);
         process::exit(wait_for_start(reader));
     }
     drop(reader);
     rustix::process::setsid()?;
-    if fork()? {
+    if let Forked::Parent = fork()? {
         exit_without_cleanup();
     }
     rustix::process::chdir("/")?;
@@ -54,16 +57,6 @@ fn wait_for_start(mut reader: PipeReader) -> i32 {
     match reader.read_exact(&mut code) {
         Ok(()) => i32::from(code[0]),
         Err(_) => 1,
-    }
-}
-
-/// True in the parent.
-fn fork() -> io::Result<bool> {
-    // SAFETY: there is only one thread, so the child may go on as the parent would have.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        0 => Ok(false),
-        _ => Ok(true),
     }
 }
 

@@ -10,6 +10,7 @@ use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
 
 mod detach;
+mod fork;
 pub(crate) mod orphans;
 mod pid_file;
 mod signals;
@@ -17,17 +18,20 @@ mod thread;
 mod wake;
 
 pub(crate) use detach::{Detached, detach};
+pub(crate) use fork::{Forked, fork};
 pub(crate) use pid_file::PidFile;
 pub(crate) use signals::{Received, Signals, block_signals, reset_signals};
-pub(crate) use thread::{name_thread, release_stack, thread_number};
+pub(crate) use thread::{name_process, name_thread, release_stack, thread_number};
 pub(crate) use wake::{Broadcast, Wake};
 
 /// Makes the process independent of what it was started with: umask 0 (every
-/// creation passes its own mode), as many file descriptors as it may have, signals
-/// that end nobody, and neither core dumps nor tracers, which would see passwords.
+/// creation passes its own mode), as many file descriptors as it may have, none
+/// of them for the programs that it starts, signals that end nobody, and neither
+/// core dumps nor tracers, which would see passwords.
 pub(crate) fn prepare() -> io::Result<()> {
     rustix::process::umask(Mode::empty());
     raise_fd_limit();
+    close_on_exec();
     signals::ignore_those_of_calls()?;
     refuse_tracing()
 }
@@ -56,14 +60,28 @@ fn raise_fd_limit() {
     }
 }
 
+/// Whatever descriptors the process was started with, beyond the standard ones, are not for the
+/// programs that it starts. A system that does not list them leaves them to those.
+fn close_on_exec() {
+    let Ok(listed) = fs::read_dir("/dev/fd") else { return };
+    let numbers = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for number in numbers.filter(|&number: &i32| number > libc::STDERR_FILENO) {
+        // SAFETY: F_SETFD takes any number, touches no memory, and leaves the descriptor open.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
+/// Nobody but root may trace this process, read its memory or have its core: it holds
+/// passwords and the files of every account. For the start of the server and of its helpers.
 #[cfg(target_os = "linux")]
-fn refuse_tracing() -> io::Result<()> {
+pub(crate) fn refuse_tracing() -> io::Result<()> {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
+/// No core of this process is written: it holds passwords.
 #[cfg(not(target_os = "linux"))]
-fn refuse_tracing() -> io::Result<()> {
+pub(crate) fn refuse_tracing() -> io::Result<()> {
     Ok(rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
