@@ -24,9 +24,7 @@ mod facts;
 mod filter;
 mod glob;
 mod listing;
-mod names;
 mod owners;
-mod zone;
 
 pub(crate) use crate::sys::files::{Space, Stat};
 pub(crate) use draft::{DRAFTS, Draft};

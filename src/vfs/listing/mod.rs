@@ -6,6 +6,9 @@
 //! directory (`names`), but nothing else of them. Recursion is a list of what is still to
 //! be done and follows no links, so neither a deep tree nor a loop costs any stack.
 
+mod names;
+mod zone;
+
 use std::ffi::CStr;
 use std::io;
 use std::ops::ControlFlow;
@@ -15,8 +18,6 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::facts::entry_kind;
-use super::names::{Names, Order};
-use super::zone::Zone;
 use super::{FileError, Vfs, glob};
 use crate::proto::facts::FactSet;
 use crate::proto::ls_line::{Entry, write_name_line};
@@ -24,6 +25,8 @@ use crate::proto::ls_options::{LsOptions, Sort, TimeShown};
 use crate::proto::path::VirtualPath;
 use crate::sys::clock;
 use crate::sys::files::{self, DirBuffer, Kind, Stat};
+use names::{Names, Order};
+use zone::Zone;
 
 /// What the client asked for.
 #[derive(Clone, Copy, Debug)]
