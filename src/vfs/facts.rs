@@ -170,3 +170,89 @@ pub(super) fn entry_kind(stat: &Stat) -> EntryKind {
         Kind::Socket => EntryKind::Socket,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::proto::facts::Letters;
+    use crate::sys::root::Root;
+    use crate::test_support::Scratch;
+    use crate::vfs::listing::tests::listed;
+    use crate::vfs::tests::{path, tree, vfs, with};
+    use crate::vfs::{ListKind, Viewer};
+
+    fn fact(vfs: &Vfs, name: &str, set: &str) -> String {
+        let line = vfs.facts(&path(name), b"x", FactSet::parse(set.as_bytes()).unwrap()).unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn facts_tell_of_what_a_link_leads_to() {
+        let scratch = tree();
+        symlink("plain.txt", scratch.join("to_file")).unwrap();
+        let vfs = vfs(&scratch);
+        assert_eq!(fact(&vfs, "/plain.txt", "type;size"), "type=file;size=6; x");
+        assert_eq!(fact(&vfs, "/to_file", "type;size"), "type=file;size=6; x");
+        assert_eq!(fact(&vfs, "/to_file", "unique"), fact(&vfs, "/plain.txt", "unique"));
+        assert_ne!(fact(&vfs, "/plain.txt", "unique"), fact(&vfs, "/a b.txt", "unique"));
+        assert_eq!(fact(&vfs, "/link", "type;size"), "type=dir; x");
+        assert_eq!(fact(&vfs, "/dangling", "type;size"), "type=OS.unix=symlink; x");
+        assert_eq!(fact(&vfs, "/", "type"), "type=dir; x");
+        assert_eq!(fact(&vfs, "/", ""), " x");
+        assert!(vfs.facts(&path("/none"), b"x", FactSet::ALL).is_err());
+        vfs.set_times(&path("/plain.txt"), None, Some(1_709_175_845)).unwrap();
+        assert_eq!(fact(&vfs, "/plain.txt", "modify;UNIX.mode"), "modify=20240229030405;UNIX.mode=0644; x");
+        let text = listed(&vfs, "/", ListKind::Facts(FactSet::parse(b"type;").unwrap()), "").unwrap();
+        let mut lines: Vec<_> = text.lines().collect();
+        lines.sort_unstable();
+        let want = [
+            "type=OS.unix=symlink; dangling",
+            "type=dir; d",
+            "type=dir; link",
+            "type=file; a b.txt",
+            "type=file; plain.txt",
+            "type=file; to_file",
+        ];
+        assert_eq!(lines, want);
+        let text = listed(&vfs, "/d", ListKind::Facts(FactSet::parse(b"").unwrap()), "e").unwrap();
+        assert_eq!(text, " deep\r\n");
+    }
+
+    #[test]
+    fn perm_is_what_this_user_may_do() {
+        let scratch = tree();
+        let vfs = vfs(&scratch);
+        assert_eq!(fact(&vfs, "/plain.txt", "perm"), "perm=adfrw; x");
+        assert_eq!(fact(&vfs, "/d", "perm"), "perm=cdeflmp; x");
+        assert_eq!(fact(&vfs, "/", "perm"), "perm=celmp; x");
+        let read_only = with(&scratch, false, false);
+        assert_eq!(fact(&read_only, "/plain.txt", "perm"), "perm=r; x");
+        assert_eq!(fact(&read_only, "/d", "perm"), "perm=el; x");
+        if !rustix::process::geteuid().is_root() {
+            vfs.chmod(&path("/plain.txt"), 0o444).unwrap();
+            vfs.chmod(&path("/d"), 0o500).unwrap();
+            assert_eq!(fact(&vfs, "/plain.txt", "perm"), "perm=dfr; x");
+            assert_eq!(fact(&vfs, "/d", "perm"), "perm=defl; x");
+            assert_eq!(fact(&vfs, "/d/f", "perm"), "perm=arw; x");
+            vfs.chmod(&path("/d"), 0o700).unwrap();
+        }
+    }
+
+    #[test]
+    fn rights_in_a_file_of_someone_else_are_asked_of_the_system() {
+        let scratch = Scratch::new();
+        fs::write(scratch.join("f"), "").unwrap();
+        // Told that it is somebody else, it asks, and hears of the rights that this thread has.
+        let viewer = Viewer { uid: 3_999_999_999, denied: Letters::default(), hide_ids: false };
+        let vfs = Vfs::new(Root::open(scratch.path()).unwrap(), viewer);
+        for (mode, want) in [(0o666, "perm=adfrw; x"), (0o644, "perm=dfr; x"), (0o600, "perm=df; x")] {
+            vfs.chmod(&path("/f"), mode).unwrap();
+            assert_eq!(fact(&vfs, "/f", "perm"), want);
+        }
+        vfs.chmod(&path("/"), 0o1777).unwrap();
+        assert_eq!(fact(&vfs, "/f", "perm"), "perm=; x"); // Sticky, and neither's owner.
+    }
+}
