@@ -93,7 +93,7 @@ impl Random {
     }
 }
 
-/// Where a program is that a test wants to run. `None` if it is not installed: the test is left out.
+/// The path of a program that a test runs. `None` if it is not installed: the test is left out.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);

@@ -1,32 +1,36 @@
 //! The facts of a file, as MLST and MLSD give them: RFC 3659 section 7.
+//!
+//! `vfs` and `session::rights` find out the value of `perm`.
 
 use super::calendar::CivilTime;
 use super::ls_line::{EntryKind, write_decimal, write_name, write_word};
 
-/// What the facts of a file are made of.
+/// A file, as far as its facts depend on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts<'a> {
-    /// What the file is, links followed; `Symlink` for one that leads nowhere.
+    /// Of a link, the kind of the file it leads to; `Symlink` if it leads nowhere.
     pub kind: EntryKind,
+    /// In bytes.
     pub size: u64,
-    /// When it was modified, in UTC.
+    /// In UTC.
     pub modified: CivilTime,
     pub perm: Perm,
     pub dev: u64,
     pub ino: u64,
+    /// Permission bits, 0 to 0o7777.
     pub mode: u32,
     pub owner: &'a [u8],
     pub group: &'a [u8],
-    /// `None`: they are kept secret.
+    /// The numbers of the owner and the group. `None`: this client must not see them.
     pub ids: Option<(u32, u32)>,
 }
 
-/// A set of the letters of the fact `perm`.
+/// A set of letters of the fact `perm`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Letters(u32);
 
 impl Letters {
-    /// With `letters` besides; each is one of `a` to `z`.
+    /// The set with `letters` added to it, each one of `a` to `z`.
     pub(crate) fn with(self, letters: &[u8]) -> Letters {
         Letters(letters.iter().fold(self.0, |set, letter| set | 1 << (letter - b'a')))
     }
@@ -36,16 +40,16 @@ impl Letters {
     }
 }
 
-/// What this client may do with a file, before its kind decides on the letters.
+/// The client's rights on a file. With the kind of file they make the letters of `perm`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Perm {
     pub read: bool,
     pub write: bool,
-    /// Search, of directories.
+    /// Search: of directories alone.
     pub enter: bool,
-    /// Remove and rename: a right of the directory that it is in.
+    /// Remove and rename: the directory decides that the file is in.
     pub remove: bool,
-    /// What the server lets nobody, or not this login, do.
+    /// Letters of all that this login may not do, whatever the system allows.
     pub denied: Letters,
 }
 
@@ -75,8 +79,8 @@ impl Perm {
 }
 
 impl Facts<'_> {
-    /// Appends the facts that `set` asks for, a space and `name` as it is. With the
-    /// empty set that is the space and the name, as RFC 3659 section 7.8 has it.
+    /// Appends the facts of `set`, a space and `name`. If `set` is empty, the space and the name are
+    /// all, as RFC 3659 section 7.8 has it.
     pub(crate) fn write(&self, out: &mut Vec<u8>, set: FactSet, name: &[u8]) {
         for fact in set.iter() {
             let start = out.len();
@@ -92,7 +96,7 @@ impl Facts<'_> {
         write_name(out, name);
     }
 
-    /// Appends one value; `false` when this file has none.
+    /// Appends the value of one fact; `false` if this file has none.
     fn write_value(&self, out: &mut Vec<u8>, fact: Fact) -> bool {
         match fact {
             Fact::Type => self.write_type(out),
@@ -187,16 +191,16 @@ impl Fact {
     }
 }
 
-/// The facts that MLST and MLSD give; OPTS MLST chooses among all of them.
+/// The facts that MLST and MLSD give: all of them, or those that the client chose with OPTS MLST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FactSet(u16);
 
 impl FactSet {
     pub(crate) const ALL: FactSet = FactSet((1 << Fact::ALL.len()) - 1);
 
-    /// What `OPTS MLST` is given: names, each followed by a semicolon (the last one may
-    /// lack it, if it is known), letter case ignored. What we do not know is left out, and of
-    /// no names comes the empty set: RFC 3659 section 7.9.
+    /// Reads the argument of `OPTS MLST`: names in upper or lower case, each followed by a semicolon.
+    /// Unknown names are left out, and without any name the set is empty (RFC 3659 section 7.9). The
+    /// last semicolon may be missing after a name that is known, and `None` is returned after any other.
     pub(crate) fn parse(names: &[u8]) -> Option<FactSet> {
         let mut set = 0;
         let mut names = names.trim_ascii().split(|&byte| byte == b';').peekable();
@@ -210,22 +214,23 @@ impl FactSet {
         Some(FactSet(set))
     }
 
-    /// What follows `MLST ` in FEAT: all facts, a star behind those that are on.
+    /// The line of FEAT after `MLST `: all facts, with a star after those of the set.
     pub(crate) fn feat_line(self) -> String {
         let star = |fact: Fact| if self.has(fact) { "*" } else { "" };
         Fact::ALL.iter().map(|&fact| format!("{}{};", fact.name(), star(fact))).collect()
     }
 
-    /// What the reply to `OPTS MLST` repeats: the facts that are on.
+    /// The facts of the set, as the reply to `OPTS MLST` repeats them.
     pub(crate) fn names(self) -> String {
         self.iter().map(|fact| format!("{};", fact.name())).collect()
     }
 
-    /// Whether telling `perm` or an owner's name is asked for at all: both cost.
+    /// Whether `perm` is in the set: to find it out takes system calls.
     pub(crate) fn needs_perm(self) -> bool {
         self.has(Fact::Perm)
     }
 
+    /// Whether the owner's or the group's name is in the set: these are looked up.
     pub(crate) fn needs_names(self) -> bool {
         self.has(Fact::UnixOwner) || self.has(Fact::UnixGroup)
     }

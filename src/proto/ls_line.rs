@@ -1,14 +1,14 @@
-//! One file as a line of `ls -l`, which every client parses, or as a line of NLST.
+//! One file as a line of `ls -l`, or as a line of NLST.
 //!
-//! Pure: the caller knows the file, the time now and the time zone. RFC 959 leaves the
-//! form of LIST to the server.
+//! RFC 959 leaves the form of LIST to the server; clients parse `ls -l`. The caller knows the file,
+//! the time now and the time zone.
 
 use super::calendar::{self, CivilTime};
 use super::ls_options::LsOptions;
 
-/// One file, as far as a line of a listing tells of it.
+/// One file, as far as a line of `ls -l` depends on it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct LsEntry<'a> {
     pub name: &'a [u8],
     pub kind: EntryKind,
     /// Permission bits, 0 to 0o7777.
@@ -16,12 +16,13 @@ pub(crate) struct Entry<'a> {
     pub links: u64,
     pub owner: &'a [u8],
     pub group: &'a [u8],
-    /// Bytes.
+    /// In bytes.
     pub size: u64,
-    /// The time that is shown, in Unix seconds and as a date in local time.
+    /// The time that is shown, in Unix seconds.
     pub time: i64,
+    /// The same in local time.
     pub date: CivilTime,
-    /// What a symlink says.
+    /// Of a symlink.
     pub target: Option<&'a [u8]>,
 }
 
@@ -37,9 +38,9 @@ pub(crate) enum EntryKind {
     Socket,
 }
 
-impl Entry<'_> {
-    /// Appends the line of `ls -l`, CRLF included. `now`, in Unix seconds, decides
-    /// between the time of day and the year.
+impl LsEntry<'_> {
+    /// Appends the line, CRLF included. `now`, in Unix seconds, decides whether the time of day is
+    /// shown or the year.
     pub(crate) fn write_long(&self, out: &mut Vec<u8>, now: i64, options: &LsOptions) {
         out.push(self.kind.letter());
         write_permissions(out, self.mode);
@@ -107,7 +108,7 @@ impl EntryKind {
         }
     }
 
-    /// What `ls -F` appends.
+    /// The sign that `ls -F` puts after the name.
     pub(crate) fn indicator(self, mode: u32) -> Option<u8> {
         match self {
             EntryKind::Directory => Some(b'/'),
@@ -128,8 +129,8 @@ pub(crate) fn write_name_line(out: &mut Vec<u8>, prefix: &[u8], name: &[u8], sig
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a name as a Network Virtual Terminal is sent it: a CR that is no end of line
-/// is followed by NUL (RFC 854). All other bytes are as they are.
+/// Appends a name as it is sent to a Network Virtual Terminal (RFC 854): a NUL follows a CR, which
+/// then ends no line. All other bytes stay as they are.
 pub(super) fn write_name(out: &mut Vec<u8>, name: &[u8]) {
     let mut rest = name;
     while let Some(at) = memchr::memchr(b'\r', rest) {
@@ -140,7 +141,7 @@ pub(super) fn write_name(out: &mut Vec<u8>, name: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// Appends the name of an owner or a group, without what would end its column or fact.
+/// Appends the name of an owner or a group. A byte that would end its column or fact becomes `_`.
 pub(super) fn write_word(out: &mut Vec<u8>, word: &[u8]) {
     out.extend(
         word.iter().map(|&byte| if byte <= b' ' || byte == b';' || byte == 127 { b'_' } else { byte }),
@@ -163,17 +164,17 @@ fn write_permissions(out: &mut Vec<u8>, mode: u32) {
     }
 }
 
-/// Appends what `write` does, moved to the right edge of a column.
+/// Appends the text that `write` writes, at the right edge of a column.
 fn write_right(out: &mut Vec<u8>, width: usize, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.resize(start + width, b' ');
     write(out);
     let written = out.len() - start - width;
-    // The blanks that the text takes the place of were written in front of it.
+    // The column was filled with blanks; the text takes the place of as many as it is long.
     out.drain(start..start + written.min(width));
 }
 
-/// A number at the right edge of a column, which is at most 20 wide.
+/// Appends a number at the right edge of a column, which is at most 20 wide.
 fn write_column(out: &mut Vec<u8>, width: usize, number: u64) {
     let mut text = [b' '; 20];
     let start = put_digits(&mut text, number, 1).min(text.len() - width);
@@ -191,7 +192,7 @@ fn write_padded(out: &mut Vec<u8>, number: u64, digits: usize) {
     out.extend_from_slice(&text[start..]);
 }
 
-/// Puts a number in at least `digits` digits at the end of `text`; says where it begins.
+/// Puts a number in at least `digits` digits at the end of `text`, and returns where it begins.
 fn put_digits(text: &mut [u8; 20], mut number: u64, digits: usize) -> usize {
     let (mut at, most) = (text.len(), text.len() - digits);
     while number != 0 || at > most {
@@ -202,13 +203,13 @@ fn put_digits(text: &mut [u8; 20], mut number: u64, digits: usize) -> usize {
     at
 }
 
-/// `ls -h`: three digits at most, rounded up, and a unit of 1,024s.
+/// Appends a size as `ls -h` shows it: at most three digits, rounded up, and a unit, each 1,024 of the one before.
 fn write_human(out: &mut Vec<u8>, size: u64) {
     if size < 1024 {
         return write_decimal(out, size);
     }
     let (mut unit, mut shift) = (0, 10);
-    // Rounded up to whole units it may be 1,024 of them, which is one of the next.
+    // A size that rounds up to 1,024 of a unit is one of the next unit.
     while unit < 5 && size.div_ceil(1 << shift) >= 1024 {
         (unit, shift) = (unit + 1, shift + 10);
     }
@@ -234,8 +235,8 @@ mod tests {
         CivilTime { year, month, day, hour, minute, second }
     }
 
-    fn file() -> Entry<'static> {
-        Entry {
+    fn file() -> LsEntry<'static> {
+        LsEntry {
             name: b"a.txt",
             kind: EntryKind::File,
             mode: 0o644,
@@ -249,7 +250,7 @@ mod tests {
         }
     }
 
-    fn long(entry: &Entry<'_>, options: &[u8]) -> String {
+    fn long(entry: &LsEntry<'_>, options: &[u8]) -> String {
         let mut out = Vec::new();
         entry.write_long(&mut out, NOW, &LsOptions::parse(options, true).0);
         String::from_utf8(out).unwrap()
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_long_line_keeps_its_columns_apart_whatever_is_in_them() {
-        let entry = Entry {
+        let entry = LsEntry {
             links: 1_000_000,
             owner: b"a very long owner;name",
             group: b"",
@@ -294,7 +295,7 @@ mod tests {
             (i64::MIN, date(-5, 1, 1, 0, 0, 0), "Jan  1     0"),
             (i64::MAX, date(292_277, 1, 1, 0, 0, 0), "Jan  1 292277"),
         ] {
-            let line = long(&Entry { time, date, ..file() }, b"");
+            let line = long(&LsEntry { time, date, ..file() }, b"");
             assert!(line.contains(&format!(" {want} a.txt")), "{line}");
         }
     }
@@ -312,18 +313,18 @@ mod tests {
             (EntryKind::Fifo, 0o600, "prw-------"),
             (EntryKind::Socket, 0, "s---------"),
         ] {
-            assert_eq!(words(&long(&Entry { kind, mode, ..file() }, b""))[0], want);
+            assert_eq!(words(&long(&LsEntry { kind, mode, ..file() }, b""))[0], want);
         }
-        let line = long(&Entry { kind: EntryKind::CharDevice(1, 3), ..file() }, b"");
+        let line = long(&LsEntry { kind: EntryKind::CharDevice(1, 3), ..file() }, b"");
         assert!(line.contains(" staff          1,   3 Nov"), "{line}");
-        let line = long(&Entry { kind: EntryKind::BlockDevice(259, 1_048_575), ..file() }, b"");
+        let line = long(&LsEntry { kind: EntryKind::BlockDevice(259, 1_048_575), ..file() }, b"");
         assert!(line.starts_with("brw-") && line.contains(" 259, 1048575 Nov"), "{line}");
     }
 
     #[test]
     fn names_are_bytes_and_a_cr_is_no_line_end() {
         let mut out = Vec::new();
-        let entry = Entry { name: b" a\"\xFF\n\rb ", target: Some(b"\xC3\r"), ..file() };
+        let entry = LsEntry { name: b" a\"\xFF\n\rb ", target: Some(b"\xC3\r"), ..file() };
         entry.write_long(&mut out, NOW, &LsOptions::new(true));
         assert!(out.ends_with(b" 11:00  a\"\xFF\n\r\0b  -> \xC3\r\0\r\n"));
         out.clear();
@@ -358,7 +359,7 @@ mod tests {
             (EntryKind::File, 0o644, "a.txt\r\n"),
             (EntryKind::Fifo, 0o644, "a.txt|\r\n"),
         ] {
-            assert!(long(&Entry { kind, mode, ..file() }, b"-F").ends_with(want));
+            assert!(long(&LsEntry { kind, mode, ..file() }, b"-F").ends_with(want));
         }
     }
 }

@@ -1,21 +1,23 @@
 //! The options of ls(1) that clients put in front of the path-name of LIST and NLST.
+//!
+//! RFC 959 knows none, but the BSD ftpd runs ls(1) with the argument, and clients send `LIST -la`.
 
-/// The options of ls(1) that a listing heeds.
+/// The options of ls(1) that change a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LsOptions {
-    /// `-l`, and `-1` the other way; the last of the two counts.
+    /// `-l` turns it on and `-1` off; the last of the two counts.
     pub long: bool,
-    /// `-a`: `.` and `..` too. All other names are shown in any case, as with `-A`.
+    /// `-a`: also `.` and `..`. All other names are shown without it, as with `-A`.
     pub dots: bool,
-    /// `-d`: a directory itself, not what is in it.
+    /// `-d`: a directory itself, not the files in it.
     pub directory: bool,
     /// `-R`.
     pub recursive: bool,
-    /// `-F`: a sign after the name for what it is.
+    /// `-F`: a sign after the name for the kind of file.
     pub classify: bool,
     /// `-h`: sizes as `1.5K`.
     pub human: bool,
-    /// `-n`: numbers for owners and groups.
+    /// `-n`: owners and groups as numbers.
     pub numeric: bool,
     pub sort: Sort,
     /// `-r`.
@@ -30,7 +32,7 @@ pub(crate) enum Sort {
     Time,
     /// `-S`: largest first.
     Size,
-    /// `-f`, `-U`: as the directory has them.
+    /// `-f`, `-U`: in the order of the directory.
     Unsorted,
 }
 
@@ -45,7 +47,7 @@ pub(crate) enum TimeShown {
 }
 
 impl LsOptions {
-    /// Without any options: `long` for LIST, not for NLST.
+    /// No options. LIST is `long`, NLST is not.
     pub(crate) fn new(long: bool) -> LsOptions {
         LsOptions {
             long,
@@ -61,18 +63,18 @@ impl LsOptions {
         }
     }
 
-    /// Splits the argument of LIST or NLST into options and the path-name, which is
-    /// empty when there is none and may contain spaces.
+    /// Splits the argument of LIST or NLST into the options and the path-name, which may be empty
+    /// and may contain spaces.
     ///
-    /// Options are words in front of it such as `-la` that consist of letters of ls;
-    /// those that mean nothing here are accepted. Any other word that begins with `-`
-    /// is a path-name, and what follows `--` is one in any case. One space ends an
-    /// option, so that names may begin with spaces as well.
+    /// Options are the words in front, such as `-la`, that consist of letters of ls, also of those
+    /// that mean nothing here. Any other word that begins with `-` begins the path-name, and after
+    /// `--` the path-name follows in any case. One space ends an option: a second one belongs to the
+    /// path-name.
     pub(crate) fn parse(argument: &[u8], long: bool) -> (LsOptions, &[u8]) {
         let mut options = LsOptions::new(long);
         let mut path = argument;
         loop {
-            // Blanks are skipped in front of options, but kept in front of a path-name.
+            // Spaces in front of an option are skipped; in front of a path-name they belong to it.
             let word_start = path.iter().position(|&byte| byte != b' ').unwrap_or(path.len());
             let word = path[word_start..].split(|&byte| byte == b' ').next().unwrap_or_default();
             let rest = &path[word_start + word.len()..];

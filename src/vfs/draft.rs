@@ -1,8 +1,8 @@
 //! Uploads that nobody sees before they are complete (`--atomic-uploads`).
 //!
-//! A draft is a file without a name in the directory where it will be, or, on file systems
-//! that have no such files, one with a name that listings leave out. Publishing gives it its
-//! own name in one step.
+//! A draft is a file without a name in the directory of the file that it will be. On file systems
+//! that have no such files it has a name that listings leave out. Publishing gives it its final
+//! name in one step.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -17,10 +17,10 @@ use super::{FileError, OPEN_FLAGS, OpenFile, UNIQUE_NAMES, Vfs, mode_bits};
 use crate::proto::path::VirtualPath;
 use crate::sys::files;
 
-/// The pattern of the names that drafts have when they must have one.
+/// The pattern of the names of drafts that must have one.
 pub(crate) const DRAFTS: &str = ".ferryd-upload-*";
 
-/// Where a draft is. Dropping it removes it.
+/// An upload that is not published yet. Dropping it removes the file.
 pub(crate) struct Draft {
     dir: OwnedFd,
     /// `None`: it has no name.
@@ -30,14 +30,14 @@ pub(crate) struct Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if let Some(name) = self.name.take() {
-            // What cannot be removed stays, and is not listed.
+            // If it cannot be removed, it stays, and is not listed.
             let _ = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty());
         }
     }
 }
 
 impl Vfs {
-    /// An empty draft of the file `path`, which leads through no link.
+    /// An empty draft of the file `path`, in which no name is a link.
     pub(crate) fn draft(&self, path: &VirtualPath, mode: u32) -> Result<(Draft, OpenFile), FileError> {
         self.permit(path)?;
         if path.is_root() {
@@ -50,8 +50,8 @@ impl Vfs {
         Ok(named_draft(dir, mode)?)
     }
 
-    /// Gives a draft its name: that of `path`, and with `replace` in place of what has it now;
-    /// EEXIST without.
+    /// Gives a draft the name of `path`. A file that has this name is replaced, or without
+    /// `replace` the error is EEXIST.
     pub(crate) fn publish(
         &self,
         draft: &mut Draft,
@@ -70,8 +70,8 @@ impl Vfs {
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => (),
                 result => return result,
             }
-            // Only a name can take another one's place.
-            let (hidden, ()) = in_place_of_names(|name| files::give_name(file.as_fd(), dir, name))?;
+            // To replace a name takes a rename, and only a file that has a name can be renamed.
+            let (hidden, ()) = with_free_name(|name| files::give_name(file.as_fd(), dir, name))?;
             draft.name = Some(hidden);
         }
         let dir = draft.dir.as_fd();
@@ -84,7 +84,7 @@ impl Vfs {
         Ok(())
     }
 
-    /// The first of `name`, `name.1` and so on that nothing has.
+    /// The first of `name`, `name.1`, `name.2` and so on that is free.
     pub(crate) fn free_name(&self, path: &VirtualPath) -> Result<VirtualPath, FileError> {
         let name = path.file_name().ok_or(FileError::NotPlainFile)?;
         for number in 0..UNIQUE_NAMES {
@@ -101,17 +101,17 @@ impl Vfs {
     }
 }
 
-/// A draft for file systems that have no files without a name.
+/// A draft on a file system where every file has a name.
 fn named_draft(dir: OwnedFd, mode: u32) -> io::Result<(Draft, OpenFile)> {
-    let (name, fd) = in_place_of_names(|name| {
+    let (name, fd) = with_free_name(|name| {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OPEN_FLAGS;
         Ok(rustix::fs::openat(&dir, name, flags, mode_bits(mode))?)
     })?;
     Ok((Draft { dir, name: Some(name) }, OpenFile { file: File::from(fd), size: 0 }))
 }
 
-/// Tries names for a draft until `make` finds one that is free.
-fn in_place_of_names<T>(mut make: impl FnMut(&CString) -> io::Result<T>) -> io::Result<(CString, T)> {
+/// Calls `make` with names for drafts until one is free.
+fn with_free_name<T>(mut make: impl FnMut(&CString) -> io::Result<T>) -> io::Result<(CString, T)> {
     const TRIES: usize = 100;
     static COUNT: AtomicU64 = AtomicU64::new(0);
     for _ in 0..TRIES {

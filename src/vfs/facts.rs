@@ -1,4 +1,6 @@
-//! The facts of a file, for MLST and MLSD: what it is, and what this client may do.
+//! The facts of a file for MLST and MLSD: what it is, and what this client may do with it.
+//!
+//! How a fact is written is `proto::facts`' business.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -13,45 +15,46 @@ use crate::proto::ls_line::EntryKind;
 use crate::proto::path::VirtualPath;
 use crate::sys::files::{self, Kind, Stat};
 
-/// A directory, and what it allows to be done to the names in it.
-pub(super) struct Place {
+/// The directory that a file is in, as far as it decides what may be done with the file's name.
+pub(super) struct Parent {
     dev: u64,
     owner: u32,
     sticky: bool,
-    /// The client may remove and rename in it.
+    /// The client may remove and rename files in it.
     changeable: bool,
-    /// Its file system takes no writes.
+    /// Its file system is mounted read-only.
     read_only: bool,
 }
 
-impl Place {
-    fn nowhere() -> Place {
-        Place { dev: 0, owner: 0, sticky: false, changeable: false, read_only: false }
+impl Parent {
+    /// For facts that do not depend on it: of the root, and without `perm`.
+    fn unknown() -> Parent {
+        Parent { dev: 0, owner: 0, sticky: false, changeable: false, read_only: false }
     }
 }
 
 impl Vfs {
-    /// One line of MLST: facts, space, `shown` as it is; no CRLF, and no space in front.
+    /// The facts of one file for MLST: facts, a space and `shown`, without the space in front and the CRLF.
     pub(crate) fn facts(&self, path: &VirtualPath, shown: &[u8], set: FactSet) -> io::Result<Vec<u8>> {
         self.permit(path)?;
         let mut line = Vec::new();
         if path.is_root() {
             let stat = files::stat(self.root().fd())?;
-            let nowhere = Place::nowhere();
-            self.write_facts(&mut line, set, &nowhere, self.root().fd(), c".", &stat, b".", shown);
+            let parent = Parent::unknown();
+            self.write_facts(&mut line, set, &parent, self.root().fd(), c".", &stat, b".", shown);
             return Ok(line);
         }
         let (dir, name) = self.root().parent(path.relative())?;
         let stat = files::stat_at(dir.as_fd(), &name)?;
-        let place = if set.needs_perm() { self.place(dir.as_fd())? } else { Place::nowhere() };
-        self.write_facts(&mut line, set, &place, dir.as_fd(), &name, &stat, path.relative(), shown);
+        let parent = if set.needs_perm() { self.as_parent(dir.as_fd())? } else { Parent::unknown() };
+        self.write_facts(&mut line, set, &parent, dir.as_fd(), &name, &stat, path.relative(), shown);
         Ok(line)
     }
 
-    /// Looks at a directory whose names will be told of.
-    pub(super) fn place(&self, dir: BorrowedFd<'_>) -> io::Result<Place> {
+    /// Looks at a directory, once for the facts of all files in it.
+    pub(super) fn as_parent(&self, dir: BorrowedFd<'_>) -> io::Result<Parent> {
         let stat = files::stat(dir)?;
-        Ok(Place {
+        Ok(Parent {
             dev: stat.dev,
             owner: stat.uid,
             sticky: stat.mode & 0o1000 != 0,
@@ -60,18 +63,18 @@ impl Vfs {
         })
     }
 
-    /// Appends the facts of `name` in `dir`, whose own state is `stat`. A link is told
-    /// of as what it leads to, which is what clients want to know before they RETR or
-    /// CWD, and of as a link when it leads nowhere; `path` is needed for that.
+    /// Appends the facts of `name` in `dir`; `stat` is its own state, a link's if it is one. A link
+    /// has the facts of the file it leads to, which a client wants to know before RETR or CWD, and
+    /// those of a link if it leads nowhere. It is looked up by `path`.
     #[allow(
         clippy::too_many_arguments,
-        reason = "one file from all sides; a struct for one call says no more"
+        reason = "all of them describe one file; a struct would be made for this call alone"
     )]
     pub(super) fn write_facts(
         &self,
         out: &mut Vec<u8>,
         set: FactSet,
-        place: &Place,
+        parent: &Parent,
         dir: BorrowedFd<'_>,
         name: &CStr,
         stat: &Stat,
@@ -86,9 +89,9 @@ impl Vfs {
         let mut perm = Perm::default();
         if set.needs_perm() {
             let read_only =
-                if target.dev == place.dev { place.read_only } else { files::is_read_only(target_dir) };
-            perm = self.rights(target_dir, target_name, target, read_only);
-            perm.remove = self.may_remove(place, stat);
+                if target.dev == parent.dev { parent.read_only } else { files::is_read_only(target_dir) };
+            perm = self.perm_of(target_dir, target_name, target, read_only);
+            perm.remove = self.may_remove(parent, stat);
         }
         let mut owners = self.owners.borrow_mut();
         let (owner, group) = if set.needs_names() {
@@ -117,22 +120,21 @@ impl Vfs {
         Some((dir, name, stat))
     }
 
-    /// Removing is a right of the directory; in a sticky one only of those who own the
-    /// file or the directory.
-    fn may_remove(&self, place: &Place, stat: &Stat) -> bool {
+    /// To remove a file takes the right to write to its directory. If that is sticky, the client must
+    /// also own the file or the directory.
+    fn may_remove(&self, parent: &Parent, stat: &Stat) -> bool {
         let uid = self.viewer.uid;
-        place.changeable && (!place.sticky || [0, place.owner, stat.uid].contains(&uid))
+        parent.changeable && (!parent.sticky || [0, parent.owner, stat.uid].contains(&uid))
     }
 
-    /// What may be done with the file itself. For its owner the mode has the answer.
-    /// For others only the system does, which knows the groups and access control
-    /// lists; it is not asked when it could only say no.
-    fn rights(&self, dir: BorrowedFd<'_>, name: &CStr, stat: &Stat, read_only: bool) -> Perm {
+    /// The rights on the file itself. For its owner the mode bits decide. For others the system is
+    /// asked, which knows the groups and access control lists, unless the mode bits already say no.
+    fn perm_of(&self, dir: BorrowedFd<'_>, name: &CStr, stat: &Stat, read_only: bool) -> Perm {
         let uid = self.viewer.uid;
         let granted = match stat.uid == uid {
             _ if uid == 0 => 7,
             true => stat.mode >> 6,
-            // The group's bits are also the most that a list grants.
+            // An access control list grants no more than the group's bits.
             false => stat.mode >> 3 | stat.mode,
         };
         let mut perm = Perm {
@@ -245,7 +247,7 @@ mod tests {
     fn rights_in_a_file_of_someone_else_are_asked_of_the_system() {
         let scratch = Scratch::new();
         fs::write(scratch.join("f"), "").unwrap();
-        // Told that it is somebody else, it asks, and hears of the rights that this thread has.
+        // For a viewer that is not the owner the system is asked, and it knows who this thread is.
         let viewer = Viewer { uid: 3_999_999_999, denied: Letters::default(), hide_ids: false };
         let vfs = Vfs::new(Root::open(scratch.path()).unwrap(), viewer);
         for (mode, want) in [(0o666, "perm=adfrw; x"), (0o644, "perm=dfr; x"), (0o600, "perm=df; x")] {
@@ -253,6 +255,6 @@ mod tests {
             assert_eq!(fact(&vfs, "/f", "perm"), want);
         }
         vfs.chmod(&path("/"), 0o1777).unwrap();
-        assert_eq!(fact(&vfs, "/f", "perm"), "perm=; x"); // Sticky, and neither's owner.
+        assert_eq!(fact(&vfs, "/f", "perm"), "perm=; x"); // Sticky, and the viewer owns neither.
     }
 }

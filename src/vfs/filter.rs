@@ -1,10 +1,9 @@
-//! Files that are not shown, and files that are not there for anybody:
-//! `--hide-files` and `--deny-files`.
+//! `--hide-files` and `--deny-files`: files that no listing shows, and files that no client may use.
 //!
-//! A pattern without a slash is compared with each name of a path, one with a slash with
-//! the path from the root on; what is below a file that matches matches too. The path has
-//! been resolved by then: no `.`, no `..`, no slash twice; and of the links on the way,
-//! where they lead is compared as well.
+//! A pattern without a slash is compared with each name of a path. A pattern with a slash is
+//! compared with the path from the root on. All that is below a directory that matches, matches
+//! too. The path has no `.`, no `..` and no second slash in it. To deny a file, the path is compared
+//! once more with its links followed.
 
 use std::ffi::CString;
 use std::io;
@@ -18,20 +17,20 @@ use crate::proto::glob::Pattern;
 use crate::proto::path::VirtualPath;
 use crate::sys::files::{Kind, SEARCH};
 
-/// Links on the way through one path; the kernel's own limit.
+/// The most links that one path may lead through: as many as for the kernel.
 const MAX_LINKS: u32 = 40;
 
-/// What a session is not shown, and what it may not have.
+/// The rules of one session.
 #[derive(Default)]
 pub(crate) struct Filter {
     hidden: Vec<Rule>,
     denied: Vec<Rule>,
 }
 
-/// A directory that a listing looks into.
+/// A directory that is being listed, for `shows`.
 pub(super) struct Window {
     dir: VirtualPath,
-    /// Where it is, if links led there.
+    /// Its path without links, if that is another one.
     real: Option<VirtualPath>,
 }
 
@@ -78,12 +77,12 @@ impl Rule {
 }
 
 impl Vfs {
-    /// With what `filter` hides and denies.
+    /// The same tree without the files that `filter` hides and denies.
     pub(crate) fn filtered(self, filter: Filter) -> Vfs {
         Vfs { filter, ..self }
     }
 
-    /// Whether the rules keep everybody from `path`, whatever is there.
+    /// Whether the rules deny `path`, whether there is a file or not.
     pub(crate) fn is_denied(&self, path: &VirtualPath) -> bool {
         let denied = &self.filter.denied;
         if denied.is_empty() {
@@ -93,12 +92,12 @@ impl Vfs {
         matches(path) || self.resolved(path).is_ok_and(|path| matches(&path))
     }
 
-    /// EACCES for what is denied.
+    /// EACCES if the rules deny `path`.
     pub(super) fn permit(&self, path: &VirtualPath) -> io::Result<()> {
         if self.is_denied(path) { Err(Errno::ACCESS.into()) } else { Ok(()) }
     }
 
-    /// The directory `dir`, ready for its names to be asked about.
+    /// Gets a directory ready for `shows`, which is called for each name in it.
     pub(super) fn window(&self, dir: VirtualPath) -> Window {
         let real = match self.filter.denied.is_empty() {
             true => None,
@@ -107,7 +106,7 @@ impl Vfs {
         Window { dir, real }
     }
 
-    /// Whether a listing shows the file `name` in a directory.
+    /// Whether a listing shows the file `name` of a directory.
     pub(super) fn shows(&self, window: &Window, name: &[u8], kind: Kind) -> bool {
         if self.filter.shows_all() || matches!(name, b"." | b"..") {
             return true;
@@ -116,7 +115,7 @@ impl Vfs {
         if self.filter.hidden.iter().any(|rule| rule.matches(&path)) {
             return false;
         }
-        // Of a link it counts where it leads; all other names have been resolved with their directory.
+        // A link is followed. Of any other file only the directory's path can have links in it.
         if matches!(kind, Kind::Symlink | Kind::Unknown) {
             return !self.is_denied(&path);
         }
@@ -125,7 +124,7 @@ impl Vfs {
         !is_denied(&path) && !real.is_some_and(|path| is_denied(&path))
     }
 
-    /// The path without the links in it: the last name is no link, unless it leads nowhere.
+    /// The path with its links followed, the last name included. A name that does not exist stays as it is.
     pub(crate) fn resolved(&self, path: &VirtualPath) -> io::Result<VirtualPath> {
         let mut done = VirtualPath::root();
         let mut todo: Vec<Vec<u8>> = names_reversed(path.as_bytes());

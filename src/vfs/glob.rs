@@ -1,7 +1,7 @@
-//! Wildcards in LIST, NLST and STAT.
+//! Wildcards in the path-name of LIST, NLST and STAT.
 //!
-//! No braces and no `~`: both have let one short line of a client's keep servers busy
-//! for hours. What an expansion may find, and look for, is limited.
+//! There are no braces and no `~`: with these, one short line of a client's has kept servers busy
+//! for hours. An expansion is limited in what it may find and in how long it may look.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -15,18 +15,19 @@ pub(super) use crate::proto::glob::is_pattern;
 use crate::proto::path::VirtualPath;
 use crate::sys::files::{self, DirBuffer, Kind};
 
-/// Directories that one expansion opens, and names that it looks at.
+/// The most directories that one expansion opens, and the most names that it reads.
 const MAX_DIRECTORIES: usize = 10_000;
 const MAX_NAMES: usize = 5_000_000;
 
-/// A file that a pattern found: where it is, and its name as the pattern was written.
+/// A file that a pattern matches.
 pub(super) struct Match {
     pub path: VirtualPath,
+    /// Its path-name in the form that the pattern has: from the root, or from the working directory.
     pub shown: Vec<u8>,
 }
 
 impl Vfs {
-    /// All that `pattern` matches, in the order of the bytes; never nothing (ENOENT).
+    /// The files that `pattern` matches, sorted by the bytes of their names. ENOENT if there are none.
     pub(super) fn expand(
         &self,
         cwd: &VirtualPath,
@@ -69,7 +70,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// What matches one component in each of the places found so far.
+    /// The files that one component matches in each of the places found so far. If there are `more`
+    /// components, only those that can be directories.
     fn step(&mut self, places: &[Match], pattern: &Pattern, more: bool) -> Result<Vec<Match>, FileError> {
         let mut found = Vec::new();
         for place in places {
@@ -77,7 +79,7 @@ impl Search<'_> {
             if self.directories > MAX_DIRECTORIES {
                 return Err(FileError::TooMany);
             }
-            // What is no directory, or not for this user, has no matches in it.
+            // Nothing matches in a file that is no directory, or that this account may not read.
             let Ok(dir) = self.vfs.open_dir(place.path.relative(), OFlags::empty()) else { continue };
             let window = self.vfs.window(place.path.clone());
             let (vfs, names, limit) = (self.vfs, &mut self.names, self.limit);

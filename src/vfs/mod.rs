@@ -1,8 +1,8 @@
 //! The tree that a client sees, with the rights of its account: `Vfs`.
 //!
-//! A path arrives as a `VirtualPath` and is looked up beneath the session's root, by
-//! descriptors alone. What changes a directory is done to the last name in its parent
-//! and follows no link there. Reply codes are the session's business.
+//! Every path is a `VirtualPath`, and is looked up with descriptors beneath the session's root. A
+//! call that changes a directory acts on the last name of the path in its parent and follows no
+//! link there. Reply codes are the session's business.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -39,12 +39,12 @@ pub(crate) struct Vfs {
     filter: Filter,
 }
 
-/// Who looks, as far as listings depend on it.
+/// The client, as far as facts and listings depend on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Viewer {
     /// The effective uid of the session's thread.
     pub uid: u32,
-    /// What this login may not do whatever the system says, in letters of the fact `perm`.
+    /// Letters of the fact `perm` for all that this login may not do, whatever the system allows.
     pub denied: Letters,
     /// Every owner and group is called `ftp`, and has no number.
     pub hide_ids: bool,
@@ -54,34 +54,34 @@ pub(crate) struct Viewer {
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     pub file: File,
-    /// Bytes it has now.
+    /// In bytes, when it was opened.
     pub size: u64,
 }
 
-/// How an upload opens its file. None of them truncates: that is for the caller to do
-/// when the data connection is there, so that a transfer that never starts costs nothing.
+/// How an upload opens its file. None of these truncates it: the caller does so when there is a
+/// data connection, so that an upload that never starts changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Create {
-    /// STOR: what is there will be replaced.
+    /// STOR: a file that is there will be replaced.
     Replace,
-    /// There must be nothing of that name.
+    /// There must be no file of that name.
     New,
     /// APPE: every write goes to the end (O_APPEND).
     Append,
-    /// STOR after REST: what is there is written into.
+    /// STOR after REST: a file that is there keeps what is not written over.
     Update,
-    /// The same in TYPE A: what is there is read as well, to find the place.
+    /// The same in TYPE A: the file is read as well, to find the place where to go on.
     UpdateText,
 }
 
-/// Why a file cannot be had.
+/// Why a file cannot be opened or listed.
 #[derive(Debug)]
 pub(crate) enum FileError {
     /// A directory, a device, a FIFO, a socket, or a file of /proc.
     NotPlainFile,
-    /// MLSD of something else.
+    /// MLSD of a file that is no directory.
     NotDirectory,
-    /// The wildcards match more, or have to be looked for in more, than we put up with.
+    /// Wildcards match more files than may be listed, or more would have to be looked at.
     TooMany,
     Io(io::Error),
 }
@@ -101,7 +101,7 @@ impl From<Errno> for FileError {
 /// The names that STOU tries: `name`, `name.1` and so on.
 const UNIQUE_NAMES: u32 = 10_000;
 
-/// No waiting for the other end of a FIFO, and no terminal to be had.
+/// No open waits for the other end of a FIFO, or gives the server a controlling terminal.
 const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 impl Vfs {
@@ -120,7 +120,7 @@ impl Vfs {
         self.root.stat(path.relative())
     }
 
-    /// The state of a file; of a link itself, when it is one.
+    /// The state of a file; of a link, the link's own.
     pub(crate) fn stat_link(&self, path: &VirtualPath) -> io::Result<Stat> {
         self.permit(path)?;
         if path.is_root() {
@@ -133,7 +133,7 @@ impl Vfs {
     /// Whether this can be a working directory: it is a directory and may be searched.
     pub(crate) fn enter(&self, path: &VirtualPath) -> io::Result<()> {
         self.permit(path)?;
-        // It is the `.` in it that takes search permission.
+        // A directory opens without search permission for it; the `.` in it does not.
         let inside = [path.relative(), b"/."].concat();
         self.root.open_at(&inside, SEARCH | OFlags::DIRECTORY, Mode::empty()).map(drop)
     }
@@ -143,9 +143,9 @@ impl Vfs {
         self.open_plain(path, OFlags::RDONLY, 0)
     }
 
-    /// Opens a plain file for writing; a new one gets the permission bits `mode`, the
-    /// umask already taken off. Links are followed inside the root, one to a file that
-    /// does not exist yet included, unless it has to be `New`.
+    /// Opens a plain file for writing. A new one gets the permission bits `mode`, from which the
+    /// caller has taken the umask. Links are followed inside the root, even to a file that does not
+    /// exist yet; but `New` follows none.
     pub(crate) fn create(&self, path: &VirtualPath, how: Create, mode: u32) -> Result<OpenFile, FileError> {
         let flags = match how {
             Create::Replace | Create::Update => OFlags::WRONLY,
@@ -156,7 +156,7 @@ impl Vfs {
         self.open_plain(path, OFlags::CREATE | flags, mode)
     }
 
-    /// Creates a file of this name, or of the first name `name.N` that is free.
+    /// Creates a file of this name, or of the first of `name.1`, `name.2` and so on that is free.
     pub(crate) fn create_unique(
         &self,
         path: &VirtualPath,
@@ -195,7 +195,7 @@ impl Vfs {
         self.permit(path)?;
         let (dir, name) = self.root.parent(path.relative())?;
         match rustix::fs::unlinkat(&dir, &name, AtFlags::empty()) {
-            // What POSIX and macOS say of a directory, among other things.
+            // POSIX and macOS say EPERM of a directory, but of other files too.
             Err(Errno::PERM) if files::stat_at(dir.as_fd(), &name).is_ok_and(|stat| stat.is_dir()) => {
                 Err(Errno::ISDIR.into())
             }
@@ -210,7 +210,7 @@ impl Vfs {
         Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Makes a directory with the permission bits `mode`, the umask already taken off.
+    /// Makes a directory with the permission bits `mode`, from which the caller has taken the umask.
     pub(crate) fn make_dir(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
         self.permit(path)?;
         if path.is_root() {
@@ -220,8 +220,7 @@ impl Vfs {
         Ok(rustix::fs::mkdirat(dir, name, mode_bits(mode))?)
     }
 
-    /// Renames a file, a link or a directory; without `replace` only to a name that is
-    /// free (EEXIST).
+    /// Renames a file, a link or a directory. Without `replace` the new name must be free (EEXIST).
     pub(crate) fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> io::Result<()> {
         self.permit(from)?;
         self.permit(to)?;
@@ -253,15 +252,15 @@ impl Vfs {
         files::set_times_at(dir.as_fd(), &name, accessed, modified)
     }
 
-    /// Bytes of all plain files beneath the root, as far as the account can see them.
-    /// More files than can be counted in good time come to more than there can be.
+    /// The bytes of all plain files beneath the root that the account can see. `u64::MAX` if there
+    /// are more files than can be counted in good time.
     pub(crate) fn usage(&self) -> io::Result<u64> {
         const MOST: usize = 5_000_000;
         let (mut bytes, mut count) = (0u64, 0);
         let mut buffer = files::DirBuffer::default();
         let mut pending = vec![VirtualPath::root()];
         while let Some(path) = pending.pop() {
-            // Not there any more, or not for this account.
+            // It is gone, or this account may not read it.
             let Ok(dir) = self.open_dir(path.relative(), OFlags::NOFOLLOW) else { continue };
             let read = files::read_dir(dir.as_fd(), &mut buffer, |name, kind| {
                 count += 1;
@@ -286,7 +285,7 @@ impl Vfs {
         Ok(bytes)
     }
 
-    /// The space where `path` is, or would be.
+    /// The space of the file system that `path` is on, or would be on.
     pub(crate) fn free_space(&self, path: &VirtualPath) -> io::Result<Space> {
         self.permit(path)?;
         let open = |path: &VirtualPath| {
@@ -302,7 +301,7 @@ impl Vfs {
         self.root.open_at(path, flags, Mode::empty())
     }
 
-    /// What the link `name` in `dir` says.
+    /// The target of the link `name` in `dir`.
     fn read_link(dir: BorrowedFd<'_>, name: &CStr) -> Option<Vec<u8>> {
         rustix::fs::readlinkat(dir, name, Vec::new()).ok().map(|target| target.into_bytes())
     }

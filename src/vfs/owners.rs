@@ -1,7 +1,7 @@
-//! The names of owners and groups: each is asked for once.
+//! The names of owners and groups: the system is asked once for each.
 //!
-//! A confined session may find that it cannot read the system's databases; it then
-//! knows the names that other sessions have come across, and shows numbers else.
+//! A confined session may be unable to read the system's databases. It then has the names that
+//! other sessions have found, and shows a number for every other owner.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// By uid or gid. Mostly these are few, and found at once without hashing.
+/// By uid or gid. A tree, because mostly there are few.
 type Names = BTreeMap<u32, Box<[u8]>>;
 
-/// What one session has seen, so that a listing takes no lock.
+/// The names that one session has seen: mostly a listing takes no lock.
 pub(super) struct Owners {
     hidden: bool,
     users: Names,
     groups: Names,
-    /// Those made last, of `numeric`.
+    /// The two that `names` gave last, of a uid and a gid as numbers.
     numbers: (Box<[u8]>, Box<[u8]>),
 }
 
-/// What all sessions have found, for a while: accounts do get renamed.
+/// The names that all sessions have found, for a while: an account may be renamed.
 static FOUND: Mutex<Option<Found>> = Mutex::new(None);
 const KEPT: Duration = Duration::from_secs(10 * 60);
 
@@ -36,7 +36,7 @@ impl Owners {
         Owners { hidden, users: Names::new(), groups: Names::new(), numbers: Default::default() }
     }
 
-    /// The names of both; numbers in place of those that have none, or with `numeric`.
+    /// The names of both. With `numeric`, and of one that has no name, the number.
     pub(super) fn names(&mut self, uid: u32, gid: u32, numeric: bool) -> (&[u8], &[u8]) {
         if self.hidden {
             return (b"ftp", b"ftp");
@@ -63,7 +63,7 @@ impl Owners {
     }
 }
 
-/// Asks the common table, then the system, and remembers what the system knew.
+/// Looks in the common table, then asks the system, and keeps its answer in the table.
 fn find(
     id: u32,
     table: impl Fn(&mut Found) -> &mut Names,
@@ -72,7 +72,7 @@ fn find(
     if let Some(name) = table(found_lately(&mut FOUND.lock())).get(&id) {
         return name.clone();
     }
-    // Not under the lock: a directory service may take its time.
+    // Without the lock: a directory service may take its time.
     let Some(name) = look_up() else { return number(id) };
     table(found_lately(&mut FOUND.lock())).insert(id, name.clone());
     name

@@ -21,7 +21,7 @@ use crate::proto::ls_options::{LsOptions, Sort, TimeShown};
 use crate::proto::path::VirtualPath;
 use crate::sys::files::Stat;
 
-/// What the client asks for.
+/// A listing that the client asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListRequest<'a> {
     pub kind: ListKind,
@@ -55,7 +55,7 @@ pub(crate) struct Listing<'a> {
     kind: ListKind,
     options: LsOptions,
     limits: ListLimits,
-    /// Listed themselves, in front of all directories.
+    /// ListingSummary themselves, in front of all directories.
     files: Vec<Operand>,
     /// Their files are listed.
     directories: Vec<Operand>,
@@ -74,7 +74,7 @@ struct Operand {
 
 /// How a listing went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListingSummary {
     /// Files that were listed.
     pub files: usize,
     /// The limits left some out.

@@ -1,47 +1,48 @@
-//! The names of one directory in order, or of a large one: range after range.
+//! The names of one directory in order: all at once, or of a large directory one range after another.
 //!
-//! What is sorted has to be kept until the last name is read. Of a large directory only
-//! the names that come first are kept, as many as there is room for; when they have been
-//! sent, it is read again for those behind them. A range ends with a name, and the next
-//! one begins right behind it: whatever changes in the directory meanwhile, no name
-//! comes twice and none that stays is passed over.
+//! Names can only be sorted when all have been read. Of a large directory only those that come
+//! first are kept, as many as there is room for. When they have been sent, the directory is read
+//! again for the names after them. A range ends with a name, and the next range begins right after
+//! it. So whatever changes in the directory meanwhile, no name comes twice, and none that stays is
+//! left out.
 
 use std::cmp::Ordering;
 use std::ffi::CStr;
 
 use crate::sys::files::Kind;
 
-/// What one range takes. Up to so much a directory is read once.
+/// The memory of one range, in bytes. A directory whose names fit into it is read once.
 const ROOM: usize = 1400 * 1024;
 
-/// By what names are put in order.
+/// How names are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// As they were pushed.
+    /// In the order in which they were pushed.
     None,
     Names,
-    /// By a key, the lowest first, then by names. All are kept: the key of a file, its
-    /// time or its size, may change between two readings, and it would be in the wrong
-    /// range then.
+    /// By a key, the lowest first, then by names. All names are kept: the key, which is the time or
+    /// the size of a file, may change between two readings, and the file would get into the wrong
+    /// range.
     Keys,
 }
 
-/// Names, those of a range of the directory.
+/// The names of one range of a directory.
 pub(super) struct Names {
     order: Order,
     reverse: bool,
-    /// For each: how long what it is sorted by is, in two bytes; its kind; what it is
-    /// sorted by: its key, if it has one, and the name with its NUL.
+    /// For each name: the length of its key and its bytes together, in two bytes; its kind; the key,
+    /// if names are sorted by one; the bytes, with their NUL.
     records: Vec<u8>,
     count: usize,
-    /// Where the records begin, in order. Made last.
+    /// Where the records begin, in the order of the names; empty until `sort`.
     sorted: Vec<u32>,
-    /// The name that the range before this one ended with.
+    /// The last name of the range before this one.
     after: Option<Box<[u8]>>,
-    /// The name that this one ends with, when there are more behind it.
+    /// The last name of this range, if there are more after it.
     last: Option<Box<[u8]>>,
-    /// What `records` and `sorted` may take, and what the names behind `last` would.
+    /// The bytes that `records` and `sorted` may take.
     room: usize,
+    /// The bytes that the names after `last` would take.
     left_out: usize,
 }
 
@@ -64,7 +65,7 @@ impl Names {
         }
     }
 
-    /// Takes a name, unless it is of another range. `false`: nothing can be added any more.
+    /// Takes a name, unless it belongs to another range. `false` if there is no room for more at all.
     pub(super) fn push(&mut self, name: &CStr, kind: Kind, key: u64) -> bool {
         let name = name.to_bytes_with_nul();
         let is_behind = |bound: &Option<Box<[u8]>>| {
@@ -93,7 +94,7 @@ impl Names {
         true
     }
 
-    /// To be called when the whole directory has been read.
+    /// Sorts the names. To be called when the whole directory has been read.
     pub(super) fn sort(&mut self) {
         let mut sorted = std::mem::take(&mut self.sorted);
         sorted.reserve_exact(self.count);
@@ -108,7 +109,7 @@ impl Names {
         self.sorted = sorted;
     }
 
-    /// All that were taken, once they are sorted.
+    /// The names of the range, once they are sorted.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&CStr, Kind)> {
         self.sorted.iter().map(|&start| {
             let name = &self.sorted_by(start)[self.key_len()..];
@@ -117,20 +118,20 @@ impl Names {
         })
     }
 
-    /// Gets ready for the range behind this one; `false` when there is none.
+    /// Gets ready for the range after this one; `false` if there is none.
     pub(super) fn next_range(&mut self) -> bool {
         self.records.clear();
         self.sorted.clear();
         self.count = 0;
-        // However large the directory, two or three more ranges will do.
+        // Two or three more ranges will do, however large the directory is.
         self.room = self.room.max(self.left_out / 2);
         self.left_out = 0;
         self.after = self.last.take();
         self.after.is_some()
     }
 
-    /// Lets go of about an eighth, the names that come last, and of all that will come
-    /// behind those that stay.
+    /// Drops about an eighth of the names, those that come last. From now on no name after those
+    /// that stay is taken.
     fn shorten(&mut self) {
         let mut sample: Vec<u32> = self.starts().step_by(16).collect();
         sample.sort_unstable_by(|&one, &other| {
@@ -153,14 +154,14 @@ impl Names {
         }
         self.records.truncate(kept);
         if self.count == before {
-            // A file system that has one name again and again: they cannot be parted.
+            // The file system gives one name again and again: a range cannot end between equal names.
             self.room = usize::MAX;
         } else {
             self.last = Some(last);
         }
     }
 
-    /// Where the records begin, as they came.
+    /// Where the records begin, in the order in which they came.
     fn starts(&self) -> impl Iterator<Item = u32> {
         let mut next = 0;
         std::iter::from_fn(move || {
@@ -187,7 +188,7 @@ impl Names {
     }
 }
 
-/// What a record takes together with its place in order.
+/// The bytes that a record takes, its part of `sorted` included.
 fn cost(record_len: usize) -> usize {
     record_len + size_of::<u32>()
 }
@@ -203,7 +204,7 @@ mod tests {
     use super::*;
     use crate::test_support::Random;
 
-    /// What comes of a directory that is read as often as it has to be.
+    /// The ranges of a directory, which is read as often as it has to be.
     fn listed(names: &mut Names, directory: &[CString]) -> Vec<Vec<CString>> {
         let mut ranges = Vec::new();
         loop {
@@ -257,7 +258,7 @@ mod tests {
         }
         names.sort();
         assert!(names.count > 500, "{}", names.count);
-        // What is left out is known, so that the rest takes few ranges.
+        // The bytes that were left out are known, so that the rest takes few ranges.
         assert!(names.next_range());
         assert!(names.room > 30_000, "{}", names.room);
     }

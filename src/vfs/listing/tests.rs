@@ -29,7 +29,7 @@ fn limited(
     kind: ListKind,
     argument: &str,
     limits: ListLimits,
-) -> Result<(String, Listed), FileError> {
+) -> Result<(String, ListingSummary), FileError> {
     let listing = vfs.listing(&path(cwd), ListRequest { kind, argument: argument.as_bytes(), limits })?;
     let (mut out, mut is_last) = (Vec::new(), false);
     let result = listing.write::<Infallible>(&mut |piece| {
@@ -65,7 +65,7 @@ fn list_shows_what_ls_shows() {
     );
     assert_eq!(long_names(&vfs, "-l a b.txt"), ["a b.txt"]);
     assert_eq!(long_names(&vfs, "/d/f"), ["/d/f"]);
-    // What CWD would go to, and with -d the link itself.
+    // The directory, as for CWD; with -d the link itself.
     assert_eq!(long_names(&vfs, "link"), [".hidden", "e", "f", "z"]);
     assert_eq!(long_names(&vfs, "-d link"), ["link -> d"]);
     assert_eq!(long_names(&vfs, "-d"), ["."]);
@@ -266,11 +266,11 @@ fn listings_have_limits() {
         [(ListKind::List, ""), (ListKind::Names, "-R"), (facts, ""), (ListKind::List, "-Ra")]
     {
         let (_, listed) = limited(&vfs, "/", kind, argument, three).unwrap();
-        assert_eq!(listed, Listed { files: 3, truncated: true });
+        assert_eq!(listed, ListingSummary { files: 3, truncated: true });
     }
     let enough = ListLimits { files: Some(5), depth: Some(0) };
     let (text, listed) = limited(&vfs, "/", ListKind::Names, "-R", enough).unwrap();
-    assert_eq!((listed, text.lines().count()), (Listed { files: 5, truncated: false }, 5));
+    assert_eq!((listed, text.lines().count()), (ListingSummary { files: 5, truncated: false }, 5));
     let flat = ListLimits { files: None, depth: Some(1) };
     let (text, _) = limited(&vfs, "/", ListKind::Names, "-R", flat).unwrap();
     assert!(text.contains("d/e\r\n") && !text.contains("deep"));

@@ -12,9 +12,9 @@ use rustix::fs::OFlags;
 
 use super::names::{Names, Order};
 use super::zone::Zone;
-use super::{ListKind, Listed, Listing, ListingError, Operand, sort_key, time_shown};
+use super::{ListKind, Listing, ListingError, ListingSummary, Operand, sort_key, time_shown};
 use crate::proto::facts::FactSet;
-use crate::proto::ls_line::{Entry, write_name_line};
+use crate::proto::ls_line::{LsEntry, write_name_line};
 use crate::proto::ls_options::{LsOptions, Sort};
 use crate::proto::path::VirtualPath;
 use crate::sys::clock;
@@ -32,14 +32,14 @@ impl Listing<'_> {
     pub(crate) fn write<E>(
         self,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<Listed, ListingError<E>> {
+    ) -> Result<ListingSummary, ListingError<E>> {
         let mut writer = Writer {
             vfs: self.vfs,
             options: self.options,
             kind: self.kind,
             depth: self.limits.depth.unwrap_or(usize::MAX),
             left: self.limits.files.unwrap_or(usize::MAX),
-            listed: Listed { files: 0, truncated: false },
+            listed: ListingSummary { files: 0, truncated: false },
             begun: false,
             now: clock::now(),
             zone: Zone::default(),
@@ -67,7 +67,7 @@ struct Writer<'a, 's, E> {
     depth: usize,
     /// Files that may still be listed.
     left: usize,
-    listed: Listed,
+    listed: ListingSummary,
     /// Something has been written: an empty line parts it from the next heading.
     begun: bool,
     now: i64,
@@ -79,15 +79,15 @@ struct Writer<'a, 's, E> {
 }
 
 /// A directory whose files are being listed.
-struct Open<'a> {
+struct OpenDir<'a> {
     fd: BorrowedFd<'a>,
     /// With a slash in front; empty for the root.
     path: &'a [u8],
-    /// What NLST puts in front of each name.
+    /// NLST puts it in front of each name.
     prefix: &'a [u8],
 }
 
-impl Open<'_> {
+impl OpenDir<'_> {
     fn virtual_path(&self) -> VirtualPath {
         VirtualPath::root().join(self.path).unwrap_or_default()
     }
@@ -104,7 +104,7 @@ struct Pending {
 impl<E> Writer<'_, '_, E> {
     /// A file that the client named.
     fn operand(&mut self, operand: &Operand) -> Result<(), ListingError<E>> {
-        if !self.take_place() {
+        if !self.take_one() {
             return Ok(());
         }
         let parent = self.vfs.root().parent(operand.path.relative());
@@ -173,7 +173,7 @@ impl<E> Writer<'_, '_, E> {
             ListKind::Names => prefix(&operand.shown, &path[base_len..]),
             ListKind::List | ListKind::Facts(_) => Vec::new(),
         };
-        let dir = Open { fd: fd.as_fd(), path, prefix: &prefix };
+        let dir = OpenDir { fd: fd.as_fd(), path, prefix: &prefix };
         if let ListKind::Facts(set) = self.kind {
             return self.facts(&dir, set);
         }
@@ -205,7 +205,7 @@ impl<E> Writer<'_, '_, E> {
     }
 
     /// Writes one name of a directory. Says whether it is a directory itself, which only `-R` asks.
-    fn item(&mut self, dir: &Open<'_>, name: &CStr, kind: Kind) -> Result<bool, ListingError<E>> {
+    fn item(&mut self, dir: &OpenDir<'_>, name: &CStr, kind: Kind) -> Result<bool, ListingError<E>> {
         let options = self.options;
         let needs_stat = options.long || options.classify || (options.recursive && kind == Kind::Unknown);
         if !needs_stat {
@@ -223,7 +223,7 @@ impl<E> Writer<'_, '_, E> {
     }
 
     /// The state of a name. `..` of the root is the root.
-    fn stat(&self, dir: &Open<'_>, name: &CStr) -> io::Result<Stat> {
+    fn stat(&self, dir: &OpenDir<'_>, name: &CStr) -> io::Result<Stat> {
         if name.to_bytes() != b".." {
             return files::stat_at(dir.fd, name);
         }
@@ -243,7 +243,7 @@ impl<E> Writer<'_, '_, E> {
             let mut owners = self.vfs.owners.borrow_mut();
             let (owner, group) = owners.names(stat.uid, stat.gid, options.numeric);
             let time = time_shown(stat, &options);
-            let entry = Entry {
+            let entry = LsEntry {
                 name,
                 kind: entry_kind(stat),
                 mode: stat.mode,
@@ -266,7 +266,7 @@ impl<E> Writer<'_, '_, E> {
     /// Reads up to `allowed` names of a directory, and sorts those of the range that comes next.
     fn read_names(
         &mut self,
-        dir: &Open<'_>,
+        dir: &OpenDir<'_>,
         names: &mut Names,
         allowed: usize,
     ) -> Result<(), ListingError<E>> {
@@ -297,7 +297,7 @@ impl<E> Writer<'_, '_, E> {
     }
 
     /// The key that `names` sorts a name by before it compares the names themselves.
-    fn key(&self, dir: &Open<'_>, name: &CStr) -> u64 {
+    fn key(&self, dir: &OpenDir<'_>, name: &CStr) -> u64 {
         match self.options.sort {
             Sort::Unsorted | Sort::Name => 0,
             Sort::Time | Sort::Size => {
@@ -307,8 +307,8 @@ impl<E> Writer<'_, '_, E> {
     }
 
     /// MLSD: the facts of each file, in the order in which the directory is read.
-    fn facts(&mut self, dir: &Open<'_>, set: FactSet) -> Result<(), ListingError<E>> {
-        let place = self.vfs.place(dir.fd).map_err(ListingError::Files)?;
+    fn facts(&mut self, dir: &OpenDir<'_>, set: FactSet) -> Result<(), ListingError<E>> {
+        let parent = self.vfs.as_parent(dir.fd).map_err(ListingError::Files)?;
         let mut path = dir.path.get(1..).unwrap_or_default().to_vec();
         if !path.is_empty() {
             path.push(b'/');
@@ -321,13 +321,13 @@ impl<E> Writer<'_, '_, E> {
                 return ControlFlow::Continue(());
             }
             let Ok(stat) = files::stat_at(dir.fd, name) else { return ControlFlow::Continue(()) };
-            if !self.take_place() {
+            if !self.take_one() {
                 return ControlFlow::Break(None);
             }
             path.truncate(dir_len);
             path.extend_from_slice(name.to_bytes());
             let shown = name.to_bytes();
-            self.vfs.write_facts(&mut self.piece, set, &place, dir.fd, name, &stat, &path, shown);
+            self.vfs.write_facts(&mut self.piece, set, &parent, dir.fd, name, &stat, &path, shown);
             self.piece.extend_from_slice(b"\r\n");
             match self.flush_full() {
                 Ok(()) => ControlFlow::Continue(()),
@@ -343,7 +343,7 @@ impl<E> Writer<'_, '_, E> {
     }
 
     /// Counts one file; `false` if the limit does not allow it.
-    fn take_place(&mut self) -> bool {
+    fn take_one(&mut self) -> bool {
         if !self.can_take() {
             self.listed.truncated = true;
             return false;
@@ -383,7 +383,7 @@ fn is_dots(name: &CStr) -> bool {
     matches!(name.to_bytes(), b"." | b"..")
 }
 
-/// What makes the names in a directory path-names that the client can use: the directory as the
+/// Turns the names in a directory into path-names that the client can use: the directory as the
 /// client wrote it, and the way down from there.
 fn prefix(shown: &[u8], below: &[u8]) -> Vec<u8> {
     let below = if shown.is_empty() || shown == b"." { below.get(1..).unwrap_or_default() } else { below };

@@ -3,8 +3,7 @@
 use crate::proto::calendar::CivilTime;
 use crate::sys::clock;
 
-/// How far local time is from UTC, kept for quarters of an hour: nowhere do clocks change
-/// within one.
+/// How far local time is from UTC, kept for quarters of an hour: no zone changes its clocks within one.
 pub(super) struct Zone {
     /// A quarter, counted from 1970, and its offset in seconds. The place of a quarter is
     /// its number modulo the length.
@@ -18,7 +17,7 @@ impl Default for Zone {
 }
 
 impl Zone {
-    /// The date and time of day of a moment in Unix seconds.
+    /// The local time of a moment in Unix seconds.
     pub(super) fn local(&mut self, seconds: i64) -> CivilTime {
         let quarter = seconds.div_euclid(15 * 60);
         let kept = &mut self.quarters[quarter.rem_euclid(64) as usize];
