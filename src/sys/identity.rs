@@ -35,9 +35,9 @@ pub(crate) fn effective_uid() -> u32 {
 /// and saved uid are `server_uid`'s: a process of the account's may not signal,
 /// trace or limit a thread that has only the effective uid in common with it.
 ///
-/// On Linux the thread keeps CAP_NET_BIND_SERVICE alone (for port 20), and has
-/// a working directory and umask of its own. Elsewhere the whole process
-/// becomes the account, and `server_uid` is not used.
+/// On Linux the thread keeps CAP_NET_BIND_SERVICE alone (for ports below 1024), and
+/// has a working directory and umask of its own, unless a container forbids that.
+/// Elsewhere the whole process becomes the account, and `server_uid` is not used.
 ///
 /// # Errors
 /// The thread may be anything between the two: the caller ends it. `InvalidInput`
@@ -61,15 +61,15 @@ mod platform {
 
     use rustix::process::{Gid, Uid, getgroups};
     use rustix::thread::{
-        CapabilitySet, CapabilitySets, UnshareFlags, capabilities, clear_ambient_capability_set,
-        set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
-        set_thread_res_uid, unshare_unsafe,
+        CapabilitySet, CapabilitySets, UnshareFlags, capabilities, set_capabilities, set_keep_capabilities,
+        set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid, unshare_unsafe,
     };
 
     use super::Identity;
+    use crate::sys::newer;
     use crate::sys::process::refuse_tracing;
 
-    /// What a session may do beyond the account's rights: bind port 20.
+    /// What a session may do beyond the account's rights: bind ports below 1024.
     const KEPT: CapabilitySet = CapabilitySet::NET_BIND_SERVICE;
 
     pub(super) fn become_user(identity: &Identity, server_uid: u32) -> io::Result<()> {
@@ -90,11 +90,15 @@ mod platform {
         Ok(())
     }
 
-    /// Gives the calling thread a working directory and umask of its own.
+    /// Gives the calling thread a working directory and umask of its own, unless a container
+    /// forbids that: the process's umask is 0, and nothing uses its working directory.
     fn leave_shared_fs() -> io::Result<()> {
         // SAFETY: only this thread's fs_struct is copied; no file descriptor,
         // which Rust's ownership of fds relies on, changes its meaning.
-        unsafe { unshare_unsafe(UnshareFlags::FS) }.map_err(io::Error::from)
+        match unsafe { unshare_unsafe(UnshareFlags::FS) } {
+            Err(err) if newer::is_absent(err) => Ok(()),
+            result => Ok(result?),
+        }
     }
 
     fn keep_one_capability() -> io::Result<()> {
@@ -102,7 +106,7 @@ mod platform {
         let kept = capabilities(None)?.permitted & KEPT;
         let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
         set_capabilities(None, sets)?;
-        clear_ambient_capability_set()?;
+        // Ambient capabilities are inheritable ones, of which there are none now.
         Ok(())
     }
 

@@ -10,6 +10,8 @@ pub(crate) mod dialogue;
 pub(crate) mod files;
 pub(crate) mod helper;
 pub(crate) mod identity;
+#[cfg(target_os = "linux")]
+mod newer;
 pub(crate) mod notify;
 pub(crate) mod pam;
 pub(crate) mod process;

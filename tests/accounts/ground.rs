@@ -122,11 +122,16 @@ impl Ground {
 
     /// As `start`, by a program that replaces itself with the one that its last arguments name.
     pub(crate) fn start_by(&self, launcher: Command, more: &[&str]) -> Server {
+        Server::start_by(launcher, Folder::new(), &self.arguments(more))
+    }
+
+    /// Those with which `start` runs ferryd.
+    pub(crate) fn arguments(&self, more: &[&str]) -> Vec<OsString> {
         let usual = ["-F", "-P", "0", "-a", "127.0.0.1", "-l", "-W", "--login-delay", "0", "-c"];
         let mut args: Vec<OsString> = usual.map(OsString::from).into();
         args.push(self.path("etc").into());
         args.extend(more.iter().map(OsString::from));
-        Server::start_by(launcher, Folder::new(), &args)
+        args
     }
 
     pub(crate) fn start_on_port(&self, port: &str, more: &[&str]) -> Server {

@@ -38,6 +38,8 @@ mod active;
 mod disk;
 
 #[cfg(target_os = "linux")]
+mod containers;
+#[cfg(target_os = "linux")]
 mod first_process;
 mod helpers;
 mod inetd;

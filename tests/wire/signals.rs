@@ -11,6 +11,7 @@ use rustix::process::Signal;
 
 use crate::client::Client;
 use crate::server::{Folder, Server, anonymous_options, wait_until};
+use crate::test_support::Scratch;
 
 /// A download of which the server has most still to send.
 fn amid_download(server: &Server) -> (Client, TcpStream) {
@@ -205,10 +206,9 @@ fn a_file_that_the_process_may_not_write_costs_one_transfer() {
 
 #[test]
 fn a_transfer_log_that_the_process_may_not_write_costs_nothing_else() {
-    let folder = Folder::new();
-    let xferlog = folder.path("xferlog");
+    let scratch = Scratch::new();
     // One byte less than the limit: the next record does not fit.
-    folder.write("xferlog", vec![b'\n'; 65_535]);
+    let xferlog = scratch.write("xferlog", vec![b'\n'; 65_535]);
     let mut server = with_small_files(&["-L", xferlog.to_str().expect("a plain path")]);
     let mut client = server.log_in();
     for _ in 0..3 {

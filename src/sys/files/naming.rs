@@ -16,8 +16,8 @@ pub(crate) fn rename_new(
 ) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     match rustix::fs::renameat_with(from_dir, from, to_dir, to, rustix::fs::RenameFlags::NOREPLACE) {
-        // A file system or a kernel that does not know the flag.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => (),
+        // A file system or a kernel that does not know the flag; a container that forbids the call.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::PERM) => (),
         result => return Ok(result?),
     }
     match rustix::fs::statat(to_dir, to, AtFlags::SYMLINK_NOFOLLOW) {

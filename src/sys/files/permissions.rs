@@ -5,25 +5,73 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 
+#[cfg(target_os = "linux")]
+use rustix::fs::CWD;
 use rustix::fs::{Access, AtFlags, Mode};
 use rustix::io::Errno;
 
 #[cfg(target_os = "linux")]
 use super::stat;
 use super::stat_at;
+#[cfg(target_os = "linux")]
+use crate::sys::newer;
 
 /// Whether the calling thread, with its effective rights, may do all of `access` to
 /// `name` in `dir`. Plain access(2) would ask for the real uid, which is the server's.
 pub(crate) fn may(dir: BorrowedFd<'_>, name: &CStr, access: Access) -> bool {
     let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
     match rustix::fs::accessat(dir, name, access, flags) {
-        // macOS before 13 knows EACCESS alone, Linux before 5.8 no flags at all.
+        // Linux before 5.8, or a container. A file that is immutable is EPERM, too.
+        #[cfg(target_os = "linux")]
+        Err(err) if newer::is_absent(err) && !has_faccessat2() => may_by_mode(dir, name, access),
+        // macOS before 13 knows this flag alone.
+        #[cfg(not(target_os = "linux"))]
         Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
             rustix::fs::accessat(dir, name, access, AtFlags::EACCESS).is_ok()
         }
         answer => answer.is_ok(),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn has_faccessat2() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let answer =
+            rustix::fs::accessat(CWD, c"/", Access::EXISTS, AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW);
+        !answer.is_err_and(newer::is_absent)
+    })
+}
+
+/// What the kernel would say of the effective ids, as the C library finds it out on old kernels:
+/// by the bits of the mode. Access control lists and immutable files are not seen.
+#[cfg(target_os = "linux")]
+fn may_by_mode(dir: BorrowedFd<'_>, name: &CStr, access: Access) -> bool {
+    let Ok(stat) = stat_at(dir, name) else { return false };
+    if access.contains(Access::WRITE_OK) && super::is_read_only(dir) {
+        return false;
+    }
+    let wanted = [(Access::READ_OK, 4), (Access::WRITE_OK, 2), (Access::EXEC_OK, 1)]
+        .into_iter()
+        .filter(|&(one, _)| access.contains(one))
+        .fold(0, |bits, (_, bit)| bits | bit);
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid().as_raw());
+    if uid.is_root() {
+        return wanted & 1 == 0 || stat.is_dir() || stat.mode & 0o111 != 0;
+    }
+    let is_member = || {
+        let groups = rustix::process::getgroups().unwrap_or_default();
+        gid == stat.gid || groups.iter().any(|group| group.as_raw() == stat.gid)
+    };
+    let granted = match () {
+        () if uid.as_raw() == stat.uid => stat.mode >> 6,
+        () if is_member() => stat.mode >> 3,
+        () => stat.mode,
+    };
+    granted & wanted == wanted
 }
 
 /// Gives `name` in `dir` the permission bits `mode` (0 to 0o7777). A symlink has none
@@ -38,10 +86,8 @@ pub(crate) fn chmod_at(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> io::Resul
 #[cfg(target_os = "linux")]
 fn chmod_no_follow(dir: BorrowedFd<'_>, name: &CStr, mode: Mode) -> io::Result<()> {
     match fchmodat2(dir, name, mode) {
-        // Linux before 6.6; seccomp in containers says EPERM to calls it does not know.
-        Err(err) if matches!(err.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-            chmod_by_descriptor(dir, name, mode)
-        }
+        // Linux before 6.6, or a container. Where EPERM is the file's, the other way says it again.
+        Err(err) if newer::is_caused_by_absence(&err) => chmod_by_descriptor(dir, name, mode),
         result => result,
     }
 }
@@ -104,6 +150,71 @@ mod tests {
             assert!(chmod_by_descriptor(dir.as_fd(), c"link", mode(0o777)).is_err());
             chmod_by_descriptor(dir.as_fd(), c"f", mode(0o751)).unwrap();
             assert_eq!(stat_at(dir.as_fd(), c"f").unwrap().mode, 0o751);
+        }
+    }
+
+    /// The modes, the owners and the askers that make a difference, ours alone unless root runs this.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_mode_says_what_the_kernel_says() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+
+        use crate::sys::identity::{Identity, become_user, is_root};
+
+        const ASKER: u32 = 3_000_000_021;
+        const GROUP: u32 = 3_000_000_022;
+        const OTHER: u32 = 3_000_000_023;
+        const ALL: [Access; 6] = [
+            Access::EXISTS,
+            Access::READ_OK,
+            Access::WRITE_OK,
+            Access::EXEC_OK,
+            Access::READ_OK.union(Access::WRITE_OK),
+            Access::WRITE_OK.union(Access::EXEC_OK),
+        ];
+        let scratch = Scratch::new();
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let owners: &[_] = match is_root() {
+            true => &[(ASKER, OTHER), (OTHER, ASKER), (OTHER, GROUP), (OTHER, OTHER), (ASKER, GROUP)],
+            false => &[(u32::MAX, u32::MAX)], // As they are.
+        };
+        let mut names = vec![c"none".to_owned()];
+        for (number, &(uid, gid)) in owners.iter().enumerate() {
+            for mode in (0..=0o777).step_by(3) {
+                for kind in ["file", "dir"] {
+                    let name = format!("{kind}-{number}-{mode}");
+                    let path = scratch.join(&name);
+                    if kind == "file" {
+                        fs::write(&path, "").unwrap()
+                    } else {
+                        fs::create_dir(&path).unwrap()
+                    }
+                    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+                    let id = |id: u32| (id != u32::MAX).then_some(id);
+                    chown(&path, id(uid), id(gid)).unwrap();
+                    names.push(std::ffi::CString::new(name).unwrap());
+                }
+            }
+        }
+        let dir = open(&scratch);
+        let compare = || {
+            for name in &names {
+                for access in ALL {
+                    let (bits, kernel) =
+                        (may_by_mode(dir.as_fd(), name, access), may(dir.as_fd(), name, access));
+                    assert_eq!(bits, kernel, "{name:?} {access:?}");
+                }
+            }
+        };
+        compare();
+        if is_root() {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let identity = Identity { uid: ASKER, gid: ASKER, groups: vec![ASKER, GROUP] };
+                    become_user(&identity, 3_000_000_024).unwrap();
+                    compare();
+                });
+            });
         }
     }
 

@@ -19,6 +19,9 @@ use rustix::io::Errno;
 
 use crate::sys::files::{self, SEARCH, Stat};
 
+#[cfg(target_os = "linux")]
+use crate::sys::newer;
+
 mod walk;
 
 use walk::Walk;
@@ -147,8 +150,8 @@ fn open_in_root(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, mode: Mode) ->
 #[cfg(target_os = "linux")]
 fn openat2_works(root: BorrowedFd<'_>) -> bool {
     match open_in_root(root, b".", DIRECTORY, Mode::empty()) {
-        // Linux before 5.6; seccomp; a kernel that lacks the flags.
-        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => false,
+        // Linux before 5.6, a container, a kernel that lacks the flags.
+        Err(err) if newer::is_absent(err) || matches!(err, Errno::INVAL | Errno::TOOBIG) => false,
         Ok(_) | Err(_) => true,
     }
 }

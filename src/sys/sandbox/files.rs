@@ -9,6 +9,7 @@ use landlock::{
 };
 
 use super::Wall;
+use crate::sys::newer;
 
 pub(super) fn stay_beneath(root: BorrowedFd<'_>) -> io::Result<Wall> {
     // The newest set of rights that was tried with a session. Network
@@ -28,11 +29,12 @@ pub(super) fn stay_beneath(root: BorrowedFd<'_>) -> io::Result<Wall> {
         .and_then(Ruleset::create)
         .and_then(|ruleset| ruleset.add_rule(PathBeneath::new(root, all)))
         .and_then(|ruleset| ruleset.add_rules(readable()))
-        .and_then(|ruleset| ruleset.restrict_self())
-        .map_err(io::Error::other)?;
-    match status.ruleset {
-        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(Wall::Up),
-        RulesetStatus::NotEnforced => Ok(Wall::Unsupported),
+        .and_then(|ruleset| ruleset.restrict_self());
+    match status {
+        Ok(status) if status.ruleset == RulesetStatus::NotEnforced => Ok(Wall::Unsupported),
+        Ok(_) => Ok(Wall::Up),
+        Err(error) if newer::is_caused_by_absence(&error) => Ok(Wall::Unsupported),
+        Err(error) => Err(io::Error::other(error)),
     }
 }
 

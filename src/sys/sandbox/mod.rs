@@ -1,10 +1,11 @@
-//! What no session needs, no session may call: the walls that are raised around
-//! its thread after it became the account.
+//! Second walls around a session's thread, raised after it became the account: they stand
+//! where a mistake in ferryd let a client past the first, the account's rights and `Root`.
 //!
-//! seccomp refuses the system calls that start programs, change identities,
-//! reach other processes or the kernel's innards. Landlock, for confined
-//! sessions, refuses files outside the root. Both are second walls: the first
-//! are the account's own rights and `Root`. Only Linux has them.
+//! seccomp refuses the system calls of a list: those that start programs, change identities,
+//! reach other processes or what only an administrator asks of the kernel. All others stay
+//! allowed. Landlock, for confined sessions, refuses files outside the root. Only Linux has
+//! them, and not every kernel and container: then a session goes on without, and the log says
+//! so once.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -21,7 +22,7 @@ mod system_calls;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wall {
     Up,
-    /// The system, or this kernel, does not have it.
+    /// The system, this kernel or the container does not have it.
     Unsupported,
     /// It was not asked for.
     NotWanted,
@@ -34,10 +35,9 @@ pub(crate) struct Walls {
     pub landlock: Wall,
 }
 
-/// Takes from the calling thread, for good, what no session needs; with `root`,
-/// a directory (O_PATH will do), also every file that is not beneath it, but for
-/// the few that name accounts and the time zone. Files already open stay open,
-/// and `root` stays what openat2 resolves from.
+/// Takes the system calls of the list from the calling thread, for good; with `root`, a
+/// directory (O_PATH will do), also every file that is not beneath it, but for the few that
+/// name accounts and the time zone. Files that are open already stay open.
 ///
 /// # Errors
 /// A wall that this kernel has could not be raised: the session must end.
@@ -56,6 +56,8 @@ mod platform {
 
 #[cfg(target_os = "linux")]
 mod platform {
+    use std::sync::Once;
+
     use super::*;
 
     pub(super) fn confine_thread(root: Option<BorrowedFd<'_>>) -> io::Result<Walls> {
@@ -64,7 +66,23 @@ mod platform {
             Some(root) => files::stay_beneath(root)?,
             None => Wall::NotWanted,
         };
-        Ok(Walls { seccomp: system_calls::filter_system_calls()?, landlock })
+        let walls = Walls { seccomp: system_calls::filter_system_calls()?, landlock };
+        say_once_what_is_missing(walls);
+        Ok(walls)
+    }
+
+    fn say_once_what_is_missing(walls: Walls) {
+        static SECCOMP: Once = Once::new();
+        static LANDLOCK: Once = Once::new();
+        for (said, name, wall) in
+            [(&SECCOMP, "seccomp", walls.seccomp), (&LANDLOCK, "landlock", walls.landlock)]
+        {
+            if wall == Wall::Unsupported {
+                said.call_once(|| {
+                    log::warn!("{name} is not to be had here: one wall less around each session");
+                });
+            }
+        }
     }
 }
 

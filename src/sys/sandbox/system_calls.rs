@@ -15,8 +15,10 @@ pub(super) fn filter_system_calls() -> io::Result<Wall> {
     let program = PROGRAM.get_or_init(|| compile(architecture));
     match seccompiler::apply_filter(program) {
         Ok(()) => Ok(Wall::Up),
-        // A kernel without CONFIG_SECCOMP_FILTER.
-        Err(seccompiler::Error::Seccomp(error)) if matches!(error.raw_os_error(), Some(ENOSYS | EINVAL)) => {
+        // A kernel without CONFIG_SECCOMP_FILTER, or a container that forbids filters.
+        Err(seccompiler::Error::Seccomp(error))
+            if matches!(error.raw_os_error(), Some(ENOSYS | EINVAL | EPERM)) =>
+        {
             Ok(Wall::Unsupported)
         }
         Err(error) => Err(io::Error::other(error)),
