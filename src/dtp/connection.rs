@@ -28,11 +28,13 @@ pub(crate) struct DataConnection {
     set_up_by: Option<Instant>,
     /// The client has said that it sends no more.
     pub(super) at_end: bool,
+    /// What was read with the end of a file, and belongs to the next one.
+    pub(super) rest: Vec<u8>,
 }
 
 impl DataConnection {
     pub(super) fn new(stream: TcpStream, set_up_by: Option<Instant>) -> DataConnection {
-        DataConnection { stream, tls: None, set_up_by, at_end: false }
+        DataConnection { stream, tls: None, set_up_by, at_end: false, rest: Vec::new() }
     }
 
     /// Shakes hands. `require_reuse`: the client must prove that it is the one of the
@@ -71,15 +73,28 @@ impl DataConnection {
         Ok(())
     }
 
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether the client has left it open, as far as can be told without reading.
+    pub(super) fn is_open(&self) -> bool {
+        match self.stream.peek(&mut [0]) {
+            Ok(count) => count > 0 || !self.rest.is_empty(),
+            Err(err) => err.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// The client's end of it.
     #[cfg(test)]
     pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
         self.stream.peer_addr()
     }
 
-    /// Ends a transfer that went well: the client gets all that was sent, then
-    /// the end of the stream.
-    pub(crate) fn finish(self) {
+    /// Ends the connection after the last file that went well: the client gets all
+    /// that was sent, then the end of the stream.
+    pub(crate) fn finish(mut self) {
+        self.say_end();
         // To close a socket with unread bytes in it is to reset the connection,
         // and a reset takes along what the client has not received yet.
         let mut scratch = Vec::with_capacity(4096);
@@ -108,16 +123,21 @@ impl DataConnection {
     /// Ends a transfer that failed. Only after an ABOR is the end of the stream
     /// what the client expects; otherwise the connection is reset, lest a client
     /// that ignores replies take half a file for the whole.
-    pub(crate) fn abandon(self, error: &TransferError) {
+    pub(crate) fn abandon(mut self, error: &TransferError) {
         if matches!(error, TransferError::Aborted) {
-            if let Some(mut tls) = self.tls {
-                tls.close();
-                // The client that gave up may take it or not.
-                let _ = tls.push(&mut &self.stream);
-            }
+            self.say_end();
         } else {
             // Without it the connection is closed all the same.
             let _ = sockets::reset_on_close(&self.stream);
+        }
+    }
+
+    /// Under TLS: says that nothing follows, unless that was said.
+    fn say_end(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close();
+            // The client may be gone, or have given up: it may take it or not.
+            let _ = tls.push(&mut &self.stream);
         }
     }
 }

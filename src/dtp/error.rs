@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use super::watch::Interruption;
+use crate::proto::codec::CodecError;
 
 /// What a transfer must keep to.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,8 @@ pub(crate) enum TransferError {
     ControlLost(io::Error),
     /// The client closed or reset the data connection, or the network did.
     DataLost(io::Error),
+    /// What came is no file in the transfer mode, or not all of one.
+    NoFile(CodecError),
     /// The file had fewer bytes to send than when it was opened.
     CutShort,
     /// Nothing moved for `TransferLimits::timeout`.

@@ -28,6 +28,8 @@ const MADE_UP: Duration = Duration::from_millis(40);
 pub(super) struct Flow<'a> {
     stream: &'a TcpStream,
     tls: Option<&'a mut TlsConnection>,
+    /// What was read already.
+    rest: &'a mut Vec<u8>,
     watch: &'a mut dyn Watch,
     progress: Progress,
     timeout: Duration,
@@ -50,6 +52,7 @@ impl<'a> Flow<'a> {
         Flow {
             stream: &connection.stream,
             tls: connection.tls.as_deref_mut(),
+            rest: &mut connection.rest,
             watch,
             progress: Progress::new(total),
             timeout: limits.timeout,
@@ -135,11 +138,27 @@ impl<'a> Flow<'a> {
     /// Reads what there is into the spare room of `chunk`; zero is the end. Under
     /// TLS that is the client's word, and without it the upload is not complete.
     pub(super) fn read(&mut self, chunk: &mut Vec<u8>) -> io::Result<usize> {
+        if !self.rest.is_empty() {
+            let count = self.rest.len().min(chunk.capacity() - chunk.len());
+            chunk.extend(self.rest.drain(..count));
+            return Ok(count);
+        }
         let stream = self.stream;
         match &mut self.tls {
             Some(tls) => tls.read(&mut |inbox| sockets::read_more(stream, inbox), chunk),
             None => sockets::read_more(stream, chunk),
         }
+    }
+
+    /// Gives back the end of what was read: it is not this file's.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.rest.splice(..0, bytes.iter().copied());
+    }
+
+    /// Small writes leave at once: the connection is not going to be closed, which would push them.
+    pub(super) fn write_through(&self) {
+        // Where it cannot be set, nothing is lost but time.
+        let _ = self.stream.set_nodelay(true);
     }
 
     /// Sends all of `bytes`.

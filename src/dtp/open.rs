@@ -15,6 +15,7 @@ use super::error::OpenError;
 use super::ports::PortLease;
 use super::watch::{self, LATE, Progress, Watch, Woken};
 use crate::config::DataPolicy;
+use crate::proto::params::TransferMode;
 use crate::sys::sockets::{self, Connecting, PollFlags};
 
 /// How long to wait before another try, when the source port cannot be had: a
@@ -27,7 +28,7 @@ const STRANGERS_TOLD: u32 = 5;
 /// How long the client is waited for once somebody else has connected in its place.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Where the next data connection comes from. It serves one transfer.
+/// Where the next data connection comes from.
 #[derive(Debug, Default)]
 pub(crate) enum DataPort {
     /// Neither PORT nor PASV, nor one of their successors, since the last transfer.
@@ -37,6 +38,18 @@ pub(crate) enum DataPort {
     Active(SocketAddr),
     /// The client connects to us.
     Passive(PortLease),
+    /// The last one was left open for the next file.
+    Kept(Kept),
+}
+
+/// A data connection between two files. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Kept(Option<Box<DataConnection>>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|connection| connection.finish());
+    }
 }
 
 /// The two ends of the control connection.
@@ -47,6 +60,22 @@ pub(crate) struct ControlPair {
 }
 
 impl DataPort {
+    /// What there is for the next file, after one has gone well over `connection`.
+    pub(crate) fn after(connection: DataConnection, mode: TransferMode) -> DataPort {
+        if mode.ends_with_connection() {
+            connection.finish();
+            return DataPort::Unset;
+        }
+        DataPort::Kept(Kept(Some(Box::new(connection))))
+    }
+
+    /// Whether there is a data connection already, protected by TLS or not as it should be, that
+    /// the client has left open.
+    pub(crate) fn is_open(&self, is_secure: bool) -> bool {
+        let DataPort::Kept(Kept(Some(connection))) = self else { return false };
+        connection.is_secure() == is_secure && connection.is_open()
+    }
+
     /// Connects or accepts, within `policy.connect_timeout`. A passive port goes back to
     /// the allocator, whatever comes of it.
     pub(crate) fn open(
@@ -67,6 +96,7 @@ impl DataPort {
             DataPort::Unset => Err(OpenError::NotSet),
             DataPort::Active(target) => opening.connect(target),
             DataPort::Passive(lease) => opening.accept(&lease),
+            DataPort::Kept(mut kept) => kept.0.take().map(|connection| *connection).ok_or(OpenError::NotSet),
         }
     }
 }

@@ -57,4 +57,14 @@ pub(crate) enum TransferMode {
     /// `S`: not at all. The end of the data connection is the end of the file.
     #[default]
     Stream,
+    /// `B`: in blocks, of which one says that it is the last.
+    Block,
+}
+
+impl TransferMode {
+    /// The end of the data connection is the end of the file. In other modes a mark is, and the
+    /// data connection stays for the next file.
+    pub(crate) fn ends_with_connection(self) -> bool {
+        self == TransferMode::Stream
+    }
 }

@@ -5,6 +5,8 @@
 /// A reply code, by the words of the RFC that defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyCode {
+    /// Data connection already open; transfer starting.
+    DataConnectionOpen = 125,
     /// File status okay; about to open data connection.
     FileStatusOkay = 150,
     /// Command okay.

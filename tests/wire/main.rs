@@ -22,6 +22,7 @@ mod rename;
 mod store;
 
 mod ascii;
+mod block_mode;
 mod parameters;
 mod reply_codes;
 mod restart;

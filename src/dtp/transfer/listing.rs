@@ -5,12 +5,13 @@ use crate::dtp::error::{TransferError, TransferFailure, TransferLimits};
 use crate::dtp::flow::Flow;
 use crate::dtp::watch::Watch;
 use crate::proto::codec::Outbound;
-use crate::proto::params::TransferParameters;
+use crate::proto::params::{TransferMode, TransferParameters};
 
 /// Sends the pieces of a listing as they are made. They should be large ones: each is sent at once.
 pub(crate) struct Outgoing<'a> {
     flow: Flow<'a>,
     stages: Outbound,
+    mode: TransferMode,
     /// What the stages made of a piece.
     made: Vec<u8>,
 }
@@ -22,11 +23,11 @@ impl<'a> Outgoing<'a> {
         limits: &TransferLimits,
         watch: &'a mut dyn Watch,
     ) -> Outgoing<'a> {
-        Outgoing {
-            flow: Flow::new(connection, limits, None, watch),
-            stages: Outbound::listing(parameters),
-            made: Vec::new(),
+        let flow = Flow::new(connection, limits, None, watch);
+        if !parameters.mode.ends_with_connection() {
+            flow.write_through();
         }
+        Outgoing { flow, stages: Outbound::listing(parameters), mode: parameters.mode, made: Vec::new() }
     }
 
     /// Sends the next piece. After an error nothing more can be sent.
@@ -43,11 +44,15 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Sends the end; returns how many bytes the listing had. The data connection
-    /// stays open: `finish` or `abandon` it.
+    /// stays open: see `DataPort::after`, or `abandon` it.
     pub(crate) fn finish(mut self) -> Result<u64, TransferFailure> {
         self.made.clear();
         self.stages.finish(&mut self.made);
-        match self.flow.write_all(&self.made).and_then(|()| self.flow.end()) {
+        let ended = self.flow.write_all(&self.made).and_then(|()| match self.mode.ends_with_connection() {
+            true => self.flow.end(),
+            false => Ok(()),
+        });
+        match ended {
             Ok(()) => Ok(self.moved()),
             Err(error) => Err(TransferFailure { moved: self.moved(), error }),
         }

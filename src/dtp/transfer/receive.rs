@@ -9,7 +9,7 @@ use crate::dtp::connection::DataConnection;
 use crate::dtp::error::{TransferError, TransferFailure, TransferLimits};
 use crate::dtp::flow::Flow;
 use crate::dtp::watch::Watch;
-use crate::proto::codec::Inbound;
+use crate::proto::codec::{Inbound, Step};
 use crate::proto::params::TransferParameters;
 use crate::sys::files;
 use crate::sys::sockets::{self, PollFlags, SplicePipe};
@@ -22,7 +22,7 @@ const RECEIVE_PIECE: usize = 512 << 10;
 /// How often free space is looked at.
 const SPACE_CHECK: u64 = 16 << 20;
 
-/// STOR, STOU, APPE: stores what comes, to the end of the stream, in `target`;
+/// STOR, STOU, APPE: stores what comes, to the end of the file, in `target`;
 /// returns how many bytes of the file that were. The caller has truncated the
 /// file, if it should be.
 pub(crate) fn receive(
@@ -41,10 +41,10 @@ pub(crate) fn receive(
             false => receive_buffered(&mut flow, &mut store, &mut stages, CONVERT_PIECE, u64::MAX).map(drop),
         });
     let moved = flow.done();
-    if outcome.is_ok() {
+    if outcome.is_ok() && parameters.mode.ends_with_connection() {
         flow.answer_end();
+        connection.at_end = true;
     }
-    connection.at_end = outcome.is_ok();
     outcome.map(|()| moved).map_err(|error| TransferFailure { moved, error })
 }
 
@@ -61,7 +61,7 @@ fn receive_image(
     Ok(())
 }
 
-/// Receives until the stream ends (`true`) or `enough` bytes were stored.
+/// Receives until the file ends (`true`) or `enough` bytes were stored.
 fn receive_buffered(
     flow: &mut Flow<'_>,
     store: &mut Store<'_>,
@@ -76,17 +76,22 @@ fn receive_buffered(
         match flow.read(&mut chunk) {
             Ok(0) => {
                 out.clear();
-                stages.finish(&mut out);
+                let end = stages.finish(&mut out);
                 store.write_all(&out, flow)?;
-                return Ok(true);
+                return end.map(|()| true).map_err(TransferError::NoFile);
             }
             Ok(read) => {
                 if stages.is_identity() {
                     store.write_all(&chunk, flow)?;
                 } else {
                     out.clear();
-                    stages.decode(&chunk, &mut out);
+                    let step = stages.decode(&chunk, &mut out);
+                    // What came before an error in the stream is the file's.
                     store.write_all(&out, flow)?;
+                    if let Step::EndOfFile { taken } = step.map_err(TransferError::NoFile)? {
+                        flow.put_back(&chunk[taken..]);
+                        return Ok(true);
+                    }
                 }
                 flow.moved(read)?;
             }

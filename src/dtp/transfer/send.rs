@@ -15,7 +15,7 @@ use crate::sys::sockets::{self, PollFlags};
 pub(super) const SEND_PIECE: usize = 1 << 20;
 
 /// RETR: sends `source`; returns how many bytes of the file that were.
-/// The data connection stays open: `finish` or `abandon` it.
+/// The data connection stays open: see `DataPort::after`, or `abandon` it.
 pub(crate) fn send(
     connection: &mut DataConnection,
     source: &Source<'_>,
@@ -26,13 +26,17 @@ pub(crate) fn send(
     let total = source.len();
     let mut flow = Flow::new(connection, limits, Some(total), watch);
     let mut stages = Outbound::new(parameters);
+    if !parameters.mode.ends_with_connection() {
+        flow.write_through();
+    }
     let outcome = match stages.is_identity() && flow.is_plain() {
         true => send_file(&mut flow, source, &mut stages),
         false => send_buffered(&mut flow, source, source.range.start, &mut stages),
     };
     let outcome = outcome.and_then(|()| match flow.done() < total {
         true => Err(TransferError::CutShort),
-        false => flow.end(),
+        false if parameters.mode.ends_with_connection() => flow.end(),
+        false => Ok(()),
     });
     outcome.map(|()| flow.done()).map_err(|error| TransferFailure { moved: flow.done(), error })
 }

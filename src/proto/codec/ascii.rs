@@ -7,7 +7,7 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::{Decoder, Encoder};
+use super::{CodecError, Decoder, Encoder, Step};
 
 /// LF to CR LF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub(crate) struct AsciiDecoder {
 
 impl Decoder for AsciiDecoder {
     /// Appends to `out` the lines of `chunk` as the file has them.
-    fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        let Some((&first, _)) = chunk.split_first() else { return };
+    fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<Step, CodecError> {
+        let Some((&first, _)) = chunk.split_first() else { return Ok(Step::More) };
         if self.held_cr && first != b'\n' {
             out.push(b'\r');
         }
@@ -82,13 +82,15 @@ impl Decoder for AsciiDecoder {
             start = newline + 1;
         }
         out.extend_from_slice(&chunk[start..]);
+        Ok(Step::More)
     }
 
     /// Appends the CR that no LF will follow any more.
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), CodecError> {
         if std::mem::take(&mut self.held_cr) {
             out.push(b'\r');
         }
+        Ok(())
     }
 }
 
@@ -186,8 +188,8 @@ pub(super) mod tests {
 
     fn decoded(stream: &[u8], size: usize) -> Vec<u8> {
         let (mut decoder, mut out) = (AsciiDecoder::default(), Vec::new());
-        stream.chunks(size).for_each(|chunk| decoder.decode(chunk, &mut out));
-        decoder.finish(&mut out);
+        stream.chunks(size).for_each(|chunk| assert_eq!(decoder.decode(chunk, &mut out), Ok(Step::More)));
+        decoder.finish(&mut out).unwrap();
         out
     }
 
@@ -240,9 +242,9 @@ pub(super) mod tests {
     fn empty_chunks_change_nothing() {
         let (mut decoder, mut out) = (AsciiDecoder::default(), Vec::new());
         for chunk in [&b"a\r"[..], b"", b"\nb", b""] {
-            decoder.decode(chunk, &mut out);
+            decoder.decode(chunk, &mut out).unwrap();
         }
-        decoder.finish(&mut out);
+        decoder.finish(&mut out).unwrap();
         assert_eq!(out, b"a\nb");
     }
 

@@ -3,11 +3,15 @@
 //!
 //! Each is a stage: it works on slices, wherever the stream is cut, and has no socket and no
 //! file. A composition is the stages of one transfer, those that change nothing left out.
+//! A new stage is a file here, its variant in `params`, and a line in `Outbound` and `Inbound`.
 //! RFC 959 sections 3.1.1, 3.1.2 and 3.4.
 
 mod ascii;
+mod block;
 
 pub(crate) use ascii::{AsciiDecoder, AsciiEncoder, ConvertedOffset, Sought};
+
+use block::{BlockDecoder, BlockEncoder};
 
 use super::params::{RepresentationType, Structure, TransferMode, TransferParameters};
 
@@ -22,11 +26,31 @@ pub(crate) trait Encoder {
 
 /// A stage on the way from the data connection to the file.
 pub(crate) trait Decoder {
-    /// Appends to `out` what `chunk`, the next bytes, means.
-    fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>);
+    /// Appends to `out` what `chunk`, the next bytes, means. Of what comes after the end of the
+    /// file nothing is taken.
+    fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<Step, CodecError>;
 
-    /// Appends what the end of the stream leaves to be written.
-    fn finish(&mut self, out: &mut Vec<u8>);
+    /// The stream has ended: appends what that leaves to be written. `Truncated` when the file
+    /// has an end mark in this stage that did not come.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), CodecError>;
+}
+
+/// How far a decoder has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The file goes on.
+    More,
+    /// It has ended, so many bytes into the chunk.
+    EndOfFile { taken: usize },
+}
+
+/// Why a stream is no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodecError {
+    /// It ended without the mark that ends a file.
+    Truncated,
+    /// It is not what it should be; the words say why.
+    Malformed(&'static str),
 }
 
 /// From the file to the data connection: type, then structure, then mode.
@@ -63,6 +87,7 @@ impl Outbound {
     fn pack(&mut self, parameters: &TransferParameters) {
         match (parameters.structure, parameters.mode) {
             (Structure::File, TransferMode::Stream) => (),
+            (Structure::File, TransferMode::Block) => self.add(BlockEncoder),
         }
     }
 
@@ -109,6 +134,7 @@ impl Inbound {
         let mut stages = Inbound(Vec::new());
         match (parameters.structure, parameters.mode) {
             (Structure::File, TransferMode::Stream) => (),
+            (Structure::File, TransferMode::Block) => stages.add(BlockDecoder::default()),
         }
         match parameters.representation {
             RepresentationType::Image => (),
@@ -126,32 +152,62 @@ impl Inbound {
         self.0.is_empty()
     }
 
-    /// Appends to `out` what `chunk`, the next bytes of the stream, means.
-    pub(crate) fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        decode_through(&mut self.0, chunk, out);
+    /// Appends to `out` what `chunk`, the next bytes of the stream, means. Where the file ends,
+    /// that is all of it.
+    pub(crate) fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<Step, CodecError> {
+        let step = decode_through(&mut self.0, chunk, out)?;
+        if matches!(step, Step::EndOfFile { .. })
+            && let [_, rest @ ..] = &mut self.0[..]
+        {
+            finish_through(rest, out)?;
+        }
+        Ok(step)
     }
 
-    /// Appends what the end of the stream leaves to be written.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
-        let mut stages = &mut self.0[..];
-        while let [first, rest @ ..] = stages {
+    /// The stream has ended: appends what that leaves to be written, or says why it is no file.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        finish_through(&mut self.0, out)
+    }
+}
+
+/// The stage next to the data connection says where in the chunk the file ends.
+fn decode_through(
+    stages: &mut [Layer<dyn Decoder>],
+    chunk: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Step, CodecError> {
+    match stages {
+        [] => {
+            out.extend_from_slice(chunk);
+            Ok(Step::More)
+        }
+        [last] => last.stage.decode(chunk, out),
+        [first, rest @ ..] => {
             first.made.clear();
-            first.stage.finish(&mut first.made);
-            decode_through(rest, &first.made, out);
-            stages = rest;
+            let step = first.stage.decode(chunk, &mut first.made)?;
+            pass_on(&first.made, rest, out)?;
+            Ok(step)
         }
     }
 }
 
-fn decode_through(stages: &mut [Layer<dyn Decoder>], chunk: &[u8], out: &mut Vec<u8>) {
-    match stages {
-        [] => out.extend_from_slice(chunk),
-        [last] => last.stage.decode(chunk, out),
-        [first, rest @ ..] => {
-            first.made.clear();
-            first.stage.decode(chunk, &mut first.made);
-            decode_through(rest, &first.made, out);
+fn finish_through(mut stages: &mut [Layer<dyn Decoder>], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    while let [first, rest @ ..] = stages {
+        first.made.clear();
+        first.stage.finish(&mut first.made)?;
+        pass_on(&first.made, rest, out)?;
+        stages = rest;
+    }
+    Ok(())
+}
+
+/// What one stage has made goes through the next ones, which must take all of it.
+fn pass_on(made: &[u8], rest: &mut [Layer<dyn Decoder>], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    match decode_through(rest, made, out)? {
+        Step::EndOfFile { taken } if taken < made.len() => {
+            Err(CodecError::Malformed("there is more after the end of the file"))
         }
+        _ => Ok(()),
     }
 }
 

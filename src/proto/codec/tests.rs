@@ -9,7 +9,7 @@ fn image() -> TransferParameters {
 /// Every combination that there is.
 fn all() -> Vec<TransferParameters> {
     let types = [RepresentationType::Image, RepresentationType::Ascii(FormatControl::NonPrint)];
-    let modes = [TransferMode::Stream];
+    let modes = [TransferMode::Stream, TransferMode::Block];
     let combine = |mode| {
         types.map(|representation| TransferParameters { representation, structure: Structure::File, mode })
     };
@@ -23,11 +23,24 @@ fn encoded(mut stages: Outbound, file: &[u8], size: usize) -> Vec<u8> {
     out
 }
 
+/// The file that a stream is, and how much of the stream belongs to it.
+fn decoded_from(
+    parameters: &TransferParameters,
+    stream: &[u8],
+    size: usize,
+) -> Result<(Vec<u8>, usize), CodecError> {
+    let (mut stages, mut out, mut passed) = (Inbound::new(parameters), Vec::new(), 0);
+    for chunk in stream.chunks(size) {
+        match stages.decode(chunk, &mut out)? {
+            Step::More => passed += chunk.len(),
+            Step::EndOfFile { taken } => return Ok((out, passed + taken)),
+        }
+    }
+    stages.finish(&mut out).map(|()| (out, passed))
+}
+
 fn decoded(parameters: &TransferParameters, stream: &[u8], size: usize) -> Vec<u8> {
-    let (mut stages, mut out) = (Inbound::new(parameters), Vec::new());
-    stream.chunks(size).for_each(|chunk| stages.decode(chunk, &mut out));
-    stages.finish(&mut out);
-    out
+    decoded_from(parameters, stream, size).unwrap().0
 }
 
 #[test]
@@ -69,4 +82,50 @@ fn every_composition_works_alike_however_the_bytes_are_cut() {
             assert_eq!(decoded(&parameters, &again, size), stored, "{parameters:?}, chunks of {size}");
         }
     }
+}
+
+#[test]
+fn a_file_ends_at_its_mark_and_the_next_one_begins() {
+    let file = b"one\ntwo\n\r";
+    for parameters in all().into_iter().filter(|parameters| !parameters.mode.ends_with_connection()) {
+        let sent = encoded(Outbound::new(&parameters), file, 4);
+        let both = sent.repeat(2);
+        for size in 1..=both.len() {
+            let (first, taken) = decoded_from(&parameters, &both, size).unwrap();
+            assert_eq!((&first[..], taken), (&file[..], sent.len()), "{parameters:?}, chunks of {size}");
+        }
+        for len in 0..sent.len() {
+            assert_eq!(decoded_from(&parameters, &sent[..len], 3), Err(CodecError::Truncated));
+        }
+    }
+}
+
+/// A stage that knows where its file ends.
+struct UpTo(u8);
+
+impl Decoder for UpTo {
+    fn decode(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<Step, CodecError> {
+        let end = chunk.iter().position(|&byte| byte == self.0);
+        out.extend_from_slice(&chunk[..end.unwrap_or(chunk.len())]);
+        Ok(end.map_or(Step::More, |end| Step::EndOfFile { taken: end + 1 }))
+    }
+
+    fn finish(&mut self, _out: &mut Vec<u8>) -> Result<(), CodecError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_stage_next_to_the_connection_says_where_the_file_ends() {
+    let decode = |stream: &[u8]| {
+        let (mut stages, mut out) = (Inbound(Vec::new()), Vec::new());
+        stages.add(UpTo(b'.'));
+        stages.add(UpTo(b'!'));
+        stages.add(AsciiDecoder::default());
+        stages.decode(stream, &mut out).map(|step| (out, step))
+    };
+    let end = Step::EndOfFile { taken: 4 };
+    assert_eq!(decode(b"a\r!.next"), Ok((b"a\r".to_vec(), end)));
+    assert_eq!(decode(b"a\r!"), Ok((b"a".to_vec(), Step::More)));
+    assert!(matches!(decode(b"a!b."), Err(CodecError::Malformed(_))));
 }

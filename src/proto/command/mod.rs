@@ -137,7 +137,7 @@ pub(crate) static COMMANDS: &[CommandSpec] = &[
         parse: Takes(|arg| Ok(Command::Type(arg.representation_type()?))), ..needs(LoggedIn) },
     CommandSpec { verb: "STRU", syntax: "<sp> F", help: "set the file structure",
         parse: Takes(|arg| Ok(Command::Stru(arg.letter()?))), ..needs(LoggedIn) },
-    CommandSpec { verb: "MODE", syntax: "<sp> S", help: "set the transfer mode",
+    CommandSpec { verb: "MODE", syntax: "<sp> S | B", help: "set the transfer mode",
         parse: Takes(|arg| Ok(Command::Mode(arg.letter()?))), ..needs(LoggedIn) },
 
     // Section 4.1.3: service.

@@ -12,6 +12,7 @@ use crate::dtp::{
     TransferLimits, Verdict, Watch,
 };
 use crate::events::{Change, ChangeKind, Direction, Paths, Transfer, What};
+use crate::proto::codec::CodecError;
 use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
@@ -51,7 +52,12 @@ impl Session {
     ) -> Outcome {
         let started = Instant::now();
         let end = |moved, result| Outcome { moved, elapsed: started.elapsed(), result };
+        let is_open = self.has_data_connection();
         let port = match mem::take(&mut self.parameters.data_port) {
+            DataPort::Kept(_) if !is_open => DataPort::Unset,
+            port => port,
+        };
+        let port = match port {
             // RFC 959 section 3.2: where the control connection came from.
             DataPort::Unset if self.services.config.data.active && !self.parameters.epsv_all => {
                 DataPort::Active(self.control.peer)
@@ -63,14 +69,16 @@ impl Session {
         let mut watch = ControlWatch::new(&mut self.control, &self.services.offered, flow);
         let opened = open_data_connection(port, &pair, &self.services.config.data, opening, &mut watch);
         let secured = opened.and_then(|mut connection| match &protection {
-            Some(protection) => protection.secure(&mut connection, &mut watch).map(|()| connection),
-            None => Ok(connection),
+            Some(protection) if !connection.is_secure() => {
+                protection.secure(&mut connection, &mut watch).map(|()| connection)
+            }
+            _ => Ok(connection),
         });
         match secured {
             Err(error) => end(0, Err(Failure::NotOpened(error))),
             Ok(mut connection) => match run(&mut connection, &mut watch) {
                 Ok(moved) => {
-                    connection.finish();
+                    self.parameters.data_port = DataPort::after(connection, self.parameters.transfer.mode);
                     end(moved, Ok(()))
                 }
                 Err(TransferFailure { moved, error }) => {
@@ -96,7 +104,11 @@ impl Session {
                     Some(name) => [b"Transfer complete (unique file name:", &name[..], b")."].concat(),
                     None => b"Transfer complete.".to_vec(),
                 };
-                return Ok(Reply::new(ReplyCode::ClosingDataConnection, text));
+                let code = match self.parameters.data_port {
+                    DataPort::Kept(_) => ReplyCode::FileActionOkay,
+                    _ => ReplyCode::ClosingDataConnection,
+                };
+                return Ok(Reply::new(code, text));
             }
             Err(failure) => failure,
         };
@@ -133,6 +145,12 @@ impl Session {
             }
             Failure::Broken(TransferError::DataLost(error)) => {
                 refusal(TransferAborted, "Data connection", &error)
+            }
+            Failure::Broken(TransferError::NoFile(CodecError::Truncated)) => {
+                refused(TransferAborted, "The data connection ended before the file did.")
+            }
+            Failure::Broken(TransferError::NoFile(CodecError::Malformed(why))) => {
+                refused(TransferAborted, format!("Not a file in this transfer mode: {why}."))
             }
             Failure::Broken(TransferError::TimedOut) => {
                 refused(TransferAborted, "Data connection timed out.")
@@ -192,20 +210,34 @@ impl Session {
         })
     }
 
-    /// 150 in the words that clients read the size from.
+    /// 150 in the words that clients read the size from; 125 when there is a data connection already.
     pub(in crate::session) fn opening(&self, path: &[u8], size: Option<u64>) -> Reply {
         let mode = match self.parameters.transfer.representation {
             RepresentationType::Ascii(_) => "ASCII",
             RepresentationType::Image => "BINARY",
         };
-        let mut text = format!("Opening {mode} mode data connection for '").into_bytes();
+        let code = self.opening_code();
+        let verb = if code == ReplyCode::FileStatusOkay { "Opening" } else { "Using the open" };
+        let mut text = format!("{verb} {mode} mode data connection for '").into_bytes();
         text.extend_from_slice(path);
         text.push(b'\'');
         if let Some(size) = size {
             text.extend_from_slice(format!(" ({size} bytes)").as_bytes());
         }
         text.push(b'.');
-        Reply::new(ReplyCode::FileStatusOkay, text)
+        Reply::new(code, text)
+    }
+
+    pub(super) fn opening_code(&self) -> ReplyCode {
+        match self.has_data_connection() {
+            true => ReplyCode::DataConnectionOpen,
+            false => ReplyCode::FileStatusOkay,
+        }
+    }
+
+    /// Whether the last transfer left a data connection, fit for the next one.
+    fn has_data_connection(&self) -> bool {
+        self.parameters.data_port.is_open(self.protection.private)
     }
 
     fn send(&mut self, reply: &Reply) -> Result<(), Stop> {

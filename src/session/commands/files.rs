@@ -83,10 +83,14 @@ impl Session {
 
     /// How many bytes RETR would send now (RFC 3659 section 4).
     pub(in crate::session) fn size(&mut self, path: &[u8]) -> Result<Reply, Stop> {
-        let representation = self.parameters.transfer.representation;
+        let parameters = self.parameters.transfer;
+        if !parameters.mode.ends_with_connection() {
+            let text = "SIZE counts the bytes of stream mode alone.";
+            return Err(refused(ReplyCode::ParameterNotImplemented, text));
+        }
         let login = self.logged_in()?;
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
-        let size = match representation {
+        let size = match parameters.representation {
             RepresentationType::Image => {
                 let stat = login.vfs.stat(&target).map_err(|error| io_refusal(path, &error))?;
                 if !stat.is_file() {

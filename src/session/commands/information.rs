@@ -3,7 +3,7 @@
 use crate::dtp::DataPort;
 use crate::proto::command::{self, CommandSpec, Topic};
 use crate::proto::facts::FactSet;
-use crate::proto::params::{FormatControl, RepresentationType};
+use crate::proto::params::{FormatControl, RepresentationType, Structure, TransferMode};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::state::Login;
@@ -46,10 +46,18 @@ impl Session {
             RepresentationType::Ascii(FormatControl::CarriageControl) => "ASCII, FORM: Carriage Control",
             RepresentationType::Image => "Image",
         };
-        lines.push(format!("TYPE: {representation}; STRUcture: File; transfer MODE: Stream"));
+        let structure = match self.parameters.transfer.structure {
+            Structure::File => "File",
+        };
+        let mode = match self.parameters.transfer.mode {
+            TransferMode::Stream => "Stream",
+            TransferMode::Block => "Block",
+        };
+        lines.push(format!("TYPE: {representation}; STRUcture: {structure}; transfer MODE: {mode}"));
         lines.push(match &self.parameters.data_port {
             DataPort::Unset => "No data connection".to_owned(),
             DataPort::Active(address) => format!("PORT to {address}"),
+            DataPort::Kept(_) => "Data connection open".to_owned(),
             DataPort::Passive(lease) => format!("Listening for a data connection on port {}", lease.port()),
         });
         lines.push(match self.control.tls() {

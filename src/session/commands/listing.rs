@@ -59,7 +59,7 @@ impl Session {
             outgoing.finish()
         });
         let reply = self.conclude(outcome, None)?;
-        if truncated && reply.code() == ReplyCode::ClosingDataConnection {
+        if truncated && !reply.is_negative() {
             return Ok(Reply::new(
                 reply.code(),
                 "Transfer complete; there are more files than may be listed.",

@@ -113,16 +113,22 @@ impl Session {
     }
 
     pub(in crate::session) fn mode(&mut self, letter: u8) -> Result<Reply, Stop> {
-        match letter {
-            b'S' => {
-                self.parameters.transfer.mode = TransferMode::Stream;
-                Ok(Reply::new(ReplyCode::CommandOkay, "MODE S ok."))
+        let mode = match letter {
+            b'S' => TransferMode::Stream,
+            b'B' => TransferMode::Block,
+            b'C' | b'Z' => {
+                let text = "Only stream and block mode are implemented.";
+                return Err(refused(ReplyCode::ParameterNotImplemented, text));
             }
-            b'B' | b'C' | b'Z' => {
-                Err(refused(ReplyCode::ParameterNotImplemented, "Only stream mode is implemented."))
-            }
-            _ => Err(refused(ReplyCode::ArgumentError, "The modes are S, B and C.")),
+            _ => return Err(refused(ReplyCode::ArgumentError, "The modes are S, B and C.")),
+        };
+        self.parameters.transfer.mode = mode;
+        if let DataPort::Kept(_) = self.parameters.data_port
+            && mode.ends_with_connection()
+        {
+            self.parameters.data_port = DataPort::Unset;
         }
+        Ok(Reply::new(ReplyCode::CommandOkay, format!("MODE {} ok.", char::from(letter))))
     }
 
     /// Borrows a passive port for the next transfer, and gives it.

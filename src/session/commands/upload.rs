@@ -105,7 +105,7 @@ impl Session {
         };
         let mut unique = (how == Upload::Unique).then(|| target.file_name().unwrap_or_default().to_vec());
         let opening = match &unique {
-            Some(name) => Reply::new(ReplyCode::FileStatusOkay, [b"FILE: ", &name[..]].concat()),
+            Some(name) => Reply::new(self.opening_code(), [b"FILE: ", &name[..]].concat()),
             None => self.opening(path, None),
         };
         let parameters = self.parameters.transfer;
