@@ -8,11 +8,12 @@
 use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{io, process};
 
 use super::protocol::{Answer, Request, Secret};
+use crate::proto::calendar;
 use crate::sys::accounts::Verdict;
+use crate::sys::clock;
 use crate::sys::crypt::Crypt;
 use crate::sys::helper::{Channel, Children, settle};
 use crate::sys::pam::{Login, Pam, Transaction};
@@ -231,11 +232,9 @@ fn keep_session(mut transaction: Transaction<'_>, other_end: &Channel) -> ! {
     process::exit(if opened { 0 } else { 1 })
 }
 
-/// Days since 1970.
+/// Days since 1970, as the shadow file counts them.
 fn today() -> i64 {
-    const DAY: u64 = 24 * 60 * 60;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_secs() / DAY).unwrap_or(i64::MAX)
+    calendar::day_of(clock::now())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) struct CivilTime {
 impl CivilTime {
     /// In UTC, of a moment in Unix seconds.
     pub(crate) fn utc(seconds: i64) -> CivilTime {
-        let (days, rest) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+        let (days, rest) = (day_of(seconds), seconds.rem_euclid(DAY));
         // Days since 0000-03-01: leap days then come last in a year, and centuries in eras of 400 years.
         let shifted = days + DAYS_TO_1970;
         let (era, day_of_era) = (shifted.div_euclid(DAYS_OF_ERA), shifted.rem_euclid(DAYS_OF_ERA));
@@ -131,6 +131,11 @@ impl CivilTime {
             ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         NAMES[(usize::from(self.month) + 11) % 12]
     }
+}
+
+/// Whole days from 1970-01-01 to a moment in Unix seconds.
+pub(crate) fn day_of(seconds: i64) -> i64 {
+    seconds.div_euclid(DAY)
 }
 
 /// Whether ls shows the time of day of `time` and not its year: it is at most half a year

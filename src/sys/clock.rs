@@ -5,8 +5,8 @@
 use std::mem::MaybeUninit;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Reads the time zone. To be called once, before the first thread starts and before
-/// any confinement: what is opened late, /etc/localtime among it, may not open at all.
+/// Reads the time zone. To be called once, before the first thread starts, and before any
+/// confinement, which may keep /etc/localtime from being opened.
 pub(crate) fn start() {
     // SAFETY: tzset reads TZ and /etc/localtime under libc's own lock; no other thread
     // runs yet that could change the environment.
@@ -21,8 +21,8 @@ pub(crate) fn now() -> i64 {
     }
 }
 
-/// How many seconds local time was, is or will be ahead of UTC at a moment in Unix
-/// seconds. Takes a lock in libc: whoever asks often keeps the answer for a while.
+/// How many seconds local time is ahead of UTC at a moment in Unix seconds. Takes a lock in
+/// libc: a caller that asks often should keep the answer for a while.
 pub(crate) fn utc_offset(seconds: i64) -> i64 {
     #[allow(clippy::useless_conversion, reason = "time_t is not i64 everywhere")]
     let time = seconds as libc::time_t;
