@@ -49,6 +49,9 @@ case ${1:-} in
     account ferrytest1 ferrytest1-Secret --groups "$group"
     account ferrytest2 ferrytest2-Secret
     account ferryodd 'two words, "quotes" & :colons: -\ ä'
+    # Names that name services have, and useradd would not give.
+    account "ferry o'neil" "ferry o'neil-Secret" --badname
+    account 'FERRY\first' 'FERRY\first-Secret' --badname
     account ferrynoshell ferrynoshell-Secret --shell /no/such/shell
     account ferrydenied ferrydenied-Secret
     account ferrylocked ferrylocked-Secret
@@ -59,7 +62,7 @@ case ${1:-} in
     account ferrysystem ferrysystem-Secret --system
     ;;
 remove)
-    for name in ferrytest1 ferrytest2 ferryodd ferrynoshell ferrydenied ferrylocked ferryexpired ferrystale ferrysystem; do
+    for name in ferrytest1 ferrytest2 ferryodd "ferry o'neil" 'FERRY\first' ferrynoshell ferrydenied ferrylocked ferryexpired ferrystale ferrysystem; do
         remove "$name"
     done
     if getent group "$group" >/dev/null; then groupdel "$group"; fi

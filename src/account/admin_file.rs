@@ -100,8 +100,15 @@ impl AdminFile {
 
 /// The contents of a file of the administrator's; `None` when it does not exist.
 pub(crate) fn read_admin_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    /// What some editors put before a text in UTF-8.
+    const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
     match read_bounded(path) {
-        Ok(contents) => Ok(Some(contents)),
+        Ok(mut contents) => {
+            if contents.starts_with(BYTE_ORDER_MARK) {
+                contents.drain(..BYTE_ORDER_MARK.len());
+            }
+            Ok(Some(contents))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -132,7 +139,6 @@ impl fmt::Display for Fault {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::account::names::Subject;
     use crate::test_support::Scratch;
 
     pub(in crate::account) fn file(contents: &[u8]) -> AdminFile {
@@ -144,10 +150,20 @@ pub(super) mod tests {
         for (contents, line) in
             [(b"anne\nbert\0\n".to_vec(), 2), ([b"x".repeat(MAX_LINE + 1), b"\nanne\n".to_vec()].concat(), 1)]
         {
-            let fault = file(&contents).find(&Subject { names: &[b"anne"], groups: &[] }).unwrap_err();
+            let fault = file(&contents).lines().unwrap_err();
             assert_eq!(fault.line, line);
             assert_eq!(fault.to_string(), format!("test:{line}: not a line of text"));
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_the_first_name() {
+        let scratch = crate::test_support::Scratch::new();
+        let path = scratch.path().join("marked");
+        std::fs::write(&path, "\u{feff}joe\n\u{feff}ann\n").unwrap();
+        let file = AdminFile::read(&path).unwrap();
+        let lines = file.lines().unwrap();
+        assert_eq!(lines, [(1, &b"joe"[..]), (2, "\u{feff}ann".as_bytes())]);
     }
 
     #[test]

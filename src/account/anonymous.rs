@@ -1,14 +1,16 @@
 //! The anonymous login: anybody, with an email address by way of a password.
 
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
+use super::Trail;
 use super::authenticator::{Account, AccountKind, Refusal};
+use super::ftpusers::{self, Permit};
 use super::jail::Jail;
 use super::names::Subject;
 use super::system::{identity_of, named};
-use super::{Trail, ftpusers};
 use crate::config::AnonymousPolicy;
 use crate::sys::identity::{Identity, is_root};
 
@@ -54,9 +56,11 @@ impl Anonymous {
         &self,
         ftpusers: &Path,
         email: &[u8],
+        peer: Option<IpAddr>,
         trail: &mut Trail,
     ) -> Result<Account, Refusal> {
-        let options = ftpusers::check_ftpusers(ftpusers, &self.subject(), trail)?;
+        // Whatever the class, this login has the restrictions of a guest.
+        let Permit { options, .. } = ftpusers::check_ftpusers(ftpusers, &self.subject(peer), trail)?;
         Ok(Account {
             name: "ftp".into(),
             kind: AccountKind::Anonymous { email: shown(email) },
@@ -70,10 +74,11 @@ impl Anonymous {
     }
 
     /// Whom the administrator's files may mean.
-    pub(super) fn subject(&self) -> Subject<'_> {
+    pub(super) fn subject(&self, peer: Option<IpAddr>) -> Subject<'_> {
         Subject {
             names: &[b"ftp", b"anonymous"],
             groups: self.identity.as_ref().map_or(&[][..], |identity| &identity.groups),
+            peer,
         }
     }
 
@@ -152,7 +157,7 @@ mod tests {
         std::os::unix::fs::symlink(dir.join("pub"), dir.join("link")).unwrap();
         let anonymous = Anonymous::new(&policy(&dir.join("link/./in"))).unwrap();
         let ftpusers = dir.join("ftpusers");
-        let log_in = |email: &[u8]| anonymous.log_in(&ftpusers, email, &mut Trail::default());
+        let log_in = |email: &[u8]| anonymous.log_in(&ftpusers, email, None, &mut Trail::default());
         let account = log_in(b"joe@\xff").unwrap();
         assert_eq!((account.name.as_str(), account.confined), ("ftp", true));
         assert_eq!((account.root, account.start), (dir.join("pub"), b"/in".to_vec()));

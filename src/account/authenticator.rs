@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use super::anonymous::Anonymous;
+use super::ftpusers::{Class, Permit};
 use super::names::{Subject, is_plausible_name};
 use super::pace::{Pace, Paced};
 use super::pam_service::pam_service;
@@ -231,7 +232,7 @@ impl Authenticator {
     /// Whether `name`, who is logged in, could log in now, were the password right again.
     pub(crate) fn may_stay(&self, name: &str, anonymous: bool) -> Result<(), Refusal> {
         match self.anonymous.as_ref().filter(|_| anonymous) {
-            Some(anonymous) => anonymous.log_in(&self.ftpusers(), b"", &mut Trail::default()).map(drop),
+            Some(anonymous) => anonymous.log_in(&self.ftpusers(), b"", None, &mut Trail::default()).map(drop),
             None => self.candidate(name.as_bytes(), None, &mut Trail::default()).map(drop),
         }
     }
@@ -325,18 +326,13 @@ impl Authenticator {
         peer: Option<IpAddr>,
         trail: &mut Trail,
     ) -> Result<Account, Refusal> {
-        self.check_address(&anonymous.subject(), peer, trail)?;
-        anonymous.log_in(&self.ftpusers(), email, trail)
+        self.check_address(&anonymous.subject(peer), trail)?;
+        anonymous.log_in(&self.ftpusers(), email, peer, trail)
     }
 
     /// What ftphosts says of where somebody comes from.
-    pub(super) fn check_address(
-        &self,
-        subject: &Subject<'_>,
-        peer: Option<IpAddr>,
-        trail: &mut Trail,
-    ) -> Result<(), Refusal> {
-        peer.map_or(Ok(()), |peer| hosts::check_address(&self.config_dir, subject, peer, trail))
+    pub(super) fn check_address(&self, subject: &Subject<'_>, trail: &mut Trail) -> Result<(), Refusal> {
+        hosts::check_address(&self.config_dir, subject, trail)
     }
 
     fn candidate(&self, user: &[u8], peer: Option<IpAddr>, trail: &mut Trail) -> Result<Candidate, Refusal> {
@@ -352,8 +348,14 @@ impl Authenticator {
     }
 
     /// What ftpusers says of somebody whom it does not keep out.
-    pub(super) fn listed(&self, subject: &Subject<'_>, trail: &mut Trail) -> Result<UserOptions, Refusal> {
-        ftpusers::check_ftpusers(&self.ftpusers(), subject, trail)
+    pub(super) fn listed(&self, subject: &Subject<'_>, trail: &mut Trail) -> Result<Permit, Refusal> {
+        let permit = ftpusers::check_ftpusers(&self.ftpusers(), subject, trail)?;
+        match permit.class {
+            Class::Guest => {
+                Err(Refusal::unavailable("the class `guest` of ftpusers is for the anonymous login alone"))
+            }
+            Class::Real | Class::Chroot => Ok(permit),
+        }
     }
 
     fn ftpusers(&self) -> PathBuf {

@@ -4,30 +4,20 @@ use std::path::Path;
 
 use super::admin_file::{AdminFile, Fault};
 use super::anonymous::Anonymous;
-use super::hosts::Hosts;
-use super::names::name_and_rest;
+use super::ftpusers::{Class, Listed, Permit};
+use super::names::Who;
 use super::pam_service::pam_service_is_there;
-use super::{ftpusers, jail, user_file};
+use super::{ftpusers, hosts, jail, user_file};
 use crate::config::{AuthMethod, Config};
-use crate::sys::accounts;
 
 /// What is wrong with the files that say who may log in, and as whom; a line each.
 pub(crate) fn check_files(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     let dir = &config.config_dir;
-    check_lines(&dir.join("ftpusers"), &mut problems, |file, number, rest| {
-        ftpusers::means_of_ftpusers(file, number, rest).map(drop)
-    });
-    check_lines(&dir.join("ftpchroot"), &mut problems, |file, number, rest| {
-        // Whose home is meant is not known here; any absolute one will do.
-        let (jail, _) = jail::jail_of_line(file, number, rest, Path::new("/"))?;
-        match rest.starts_with(b"/") && !jail.root.is_dir() {
-            true => Err(file.fault(number, &format!("{} is not a directory", jail.root.display()))),
-            false => Ok(()),
-        }
-    });
+    check_lines(&dir.join("ftpusers"), &mut problems, check_ftpusers_line);
+    check_lines(&dir.join("ftpchroot"), &mut problems, check_ftpchroot_line);
+    problems.extend(hosts::problems(dir, config.login.anonymous.as_ref()));
     let mut keep = |result: Result<(), String>| problems.extend(result.err());
-    keep(Hosts::read(dir, config.login.anonymous.as_ref()).map(drop).map_err(|err| err.to_string()));
     for name in ["shells", "ftpwelcome", "ftpmotd", "motd"] {
         keep(AdminFile::read(&dir.join(name)).map(drop).map_err(|fault| fault.to_string()));
     }
@@ -48,11 +38,11 @@ pub(crate) fn check_files(config: &Config) -> Vec<String> {
     problems
 }
 
-/// Each line of a file of names, read by `read`; the groups it names must be there.
+/// Each line of a file of names, read by `read`; all can be about somebody.
 fn check_lines(
     path: &Path,
     problems: &mut Vec<String>,
-    read: impl Fn(&AdminFile, usize, &[u8]) -> Result<(), Fault>,
+    read: impl Fn(&AdminFile, usize, &Who, &[u8]) -> Result<(), Fault>,
 ) {
     let file = match AdminFile::read(path) {
         Ok(file) => file,
@@ -63,13 +53,32 @@ fn check_lines(
         Err(fault) => return problems.push(fault.to_string()),
     };
     for (number, line) in lines {
-        let (name, rest) = name_and_rest(line);
-        if let Some(group) = name.strip_prefix(b"@").filter(|group| !group.is_empty())
-            && accounts::c_name(group).is_none_or(|name| matches!(accounts::group_by_name(&name), Ok(None)))
-        {
-            let what = format!("there is no group {}", crate::logging::text(group));
-            problems.push(file.fault(number, &what).to_string());
+        match Who::split_off(line) {
+            Ok((who, rest)) => {
+                problems.extend(who.complaint().map(|what| file.fault(number, &what).to_string()));
+                problems.extend(read(&file, number, &who, rest).err().map(|fault| fault.to_string()));
+            }
+            Err(what) => problems.push(file.fault(number, &what).to_string()),
         }
-        problems.extend(read(&file, number, rest).err().map(|fault| fault.to_string()));
+    }
+}
+
+fn check_ftpusers_line(file: &AdminFile, number: usize, who: &Who, rest: &[u8]) -> Result<(), Fault> {
+    let listed = ftpusers::means_of_ftpusers(file, number, rest)?;
+    let guest = matches!(listed, Listed::Allowed(_, Permit { class: Class::Guest, .. }));
+    match guest && !who.is_anonymous() {
+        true => Err(file.fault(number, "the class `guest` is for the anonymous login alone")),
+        false => Ok(()),
+    }
+}
+
+fn check_ftpchroot_line(file: &AdminFile, number: usize, _who: &Who, rest: &[u8]) -> Result<(), Fault> {
+    // Whose home is meant is not known here; any absolute one will do.
+    let home = Path::new("/");
+    let Some(jail) = jail::jail_of_line(file, number, rest, home)?.jail else { return Ok(()) };
+    let is_absolute = rest.starts_with(b"/") || rest.starts_with(b"\"/");
+    match is_absolute && !jail.root.is_dir() {
+        true => Err(file.fault(number, &format!("{} is not a directory", jail.root.display()))),
+        false => Ok(()),
     }
 }

@@ -17,7 +17,8 @@ use super::Trail;
 use super::admin_file::{AdminFile, Fault};
 use super::anonymous::Anonymous;
 use super::authenticator::Refusal;
-use super::names::{Subject, is_plausible_name};
+use super::ftpusers::first_word;
+use super::names::{Meaning, Subject, Who, is_plausible_name};
 use crate::config::{AnonymousPolicy, Cidr};
 use crate::proto::host::HostName;
 
@@ -42,7 +43,7 @@ pub(crate) struct VirtualHost {
 
 enum Line<'a> {
     Host(HostLine<'a>),
-    Rule { allow: bool, user: &'a [u8], addresses: Vec<Addresses> },
+    Rule { allow: bool, who: Who, addresses: Vec<Addresses> },
 }
 
 struct HostLine<'a> {
@@ -126,21 +127,47 @@ impl Hosts {
     }
 }
 
-/// Whether somebody may log in from `peer`, by the rules of ftphosts: no `deny` may fit, and
+/// All that is wrong with ftphosts, a line each.
+pub(super) fn problems(config_dir: &Path, anonymous: Option<&AnonymousPolicy>) -> Vec<String> {
+    let read = AdminFile::read(&config_dir.join(FILE));
+    let file = match &read {
+        Ok(file) => file,
+        Err(fault) => return vec![fault.to_string()],
+    };
+    let lines = match file.lines() {
+        Ok(lines) => lines,
+        Err(fault) => return vec![fault.to_string()],
+    };
+    let mut hosts = Hosts::default();
+    let problem = |(number, line)| {
+        let problem = match parse_line(line) {
+            Ok(Line::Host(line)) => hosts.add(line, anonymous).err(),
+            Ok(Line::Rule { who, .. }) => who.complaint(),
+            Err(what) => Some(what),
+        };
+        problem.map(|what| file.fault(number, &what).to_string())
+    };
+    lines.into_iter().filter_map(problem).collect()
+}
+
+/// Whether somebody may log in from there, by the rules of ftphosts: no `deny` may fit, and
 /// where an `allow` is about the user, one must.
 pub(super) fn check_address(
     config_dir: &Path,
     subject: &Subject<'_>,
-    peer: IpAddr,
     trail: &mut Trail,
 ) -> Result<(), Refusal> {
     let file = AdminFile::read(&config_dir.join(FILE)).map_err(Refusal::unavailable)?;
+    let lines = parse(&file).map_err(Refusal::unavailable)?;
+    let Some(peer) = subject.peer else { return Ok(()) };
     let mut missed = None;
     let mut fits = None;
-    for (number, line) in parse(&file).map_err(Refusal::unavailable)? {
-        let Line::Rule { allow, user, addresses } = line else { continue };
-        if user != b"*" && !file.means(number, user, subject).map_err(Refusal::unavailable)? {
-            continue;
+    for (number, line) in lines {
+        let Line::Rule { allow, who, addresses } = line else { continue };
+        match file.means(number, &who, subject).map_err(Refusal::unavailable)? {
+            Meaning::Yes => (),
+            Meaning::No | Meaning::Elsewhere => continue,
+            Meaning::Unclear(reason) => return Err(Refusal::unavailable(file.fault(number, &reason))),
         }
         let here = addresses.iter().any(|addresses| addresses.contain(peer));
         match (allow, here) {
@@ -166,27 +193,29 @@ pub(super) fn check_address(
 }
 
 fn parse(file: &AdminFile) -> Result<Vec<(usize, Line<'_>)>, Fault> {
-    let mut lines = Vec::new();
-    for (number, line) in file.lines()? {
-        let words: Vec<&[u8]> = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
-        lines.push((number, parse_line(&words).map_err(|what| file.fault(number, &what))?));
-    }
-    Ok(lines)
+    let line = |(number, line)| Ok((number, parse_line(line).map_err(|what| file.fault(number, &what))?));
+    file.lines()?.into_iter().map(line).collect()
 }
 
-fn parse_line<'a>(words: &[&'a [u8]]) -> Result<Line<'a>, String> {
-    let allow = match words {
-        [b"allow", ..] => true,
-        [b"deny", ..] => false,
-        _ => return host_line(words).map(Line::Host),
+fn parse_line(line: &[u8]) -> Result<Line<'_>, String> {
+    let (first, rest) = first_word(line);
+    let allow = match first {
+        b"allow" => true,
+        b"deny" => false,
+        _ => return host_line(&words(line)).map(Line::Host),
     };
-    match words {
-        [_, user, addresses @ ..] if !addresses.is_empty() => {
+    let (who, rest) = Who::split_off(rest)?;
+    match words(rest).as_slice() {
+        [] => Err("not `allow` or `deny`, a user and addresses".to_owned()),
+        addresses => {
             let addresses = addresses.iter().map(|word| Addresses::parse(word)).collect::<Result<_, _>>()?;
-            Ok(Line::Rule { allow, user, addresses })
+            Ok(Line::Rule { allow, who, addresses })
         }
-        _ => Err("not `allow` or `deny`, a user and addresses".to_owned()),
     }
+}
+
+fn words(text: &[u8]) -> Vec<&[u8]> {
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect()
 }
 
 fn host_line<'a>(words: &[&'a [u8]]) -> Result<HostLine<'a>, String> {
@@ -294,13 +323,27 @@ mod tests {
     }
 
     #[test]
+    fn all_that_is_wrong_is_told() {
+        let scratch = with_file(
+            "127.0.0.1\n192.0.2.1 - relative\nallow @no-such-group ::1\ndeny \"first last\" ::1\nallow joe\n",
+        );
+        let found = problems(scratch.path(), None);
+        let lines: Vec<bool> = [2, 3, 5]
+            .iter()
+            .map(|line| found.iter().any(|what| what.contains(&format!(":{line}: "))))
+            .collect();
+        assert_eq!((found.len(), lines), (3, vec![true; 3]), "{found:?}");
+        assert!(problems(Path::new("/no/such/directory"), None).is_empty());
+    }
+
+    #[test]
     fn rules_say_who_may_log_in_from_where() {
         let scratch = with_file(
             "127.0.0.1\nallow joe 10.0.0.0/8 192.0.2.*\ndeny joe 10.6.6.6\ndeny * 2001:db8:*\nallow @root ::1\n",
         );
         let may = |name: &str, groups: &[u32], peer: &str| {
-            let subject = Subject { names: &[name.as_bytes()], groups };
-            check_address(scratch.path(), &subject, peer.parse().unwrap(), &mut Trail::default()).is_ok()
+            let subject = Subject { names: &[name.as_bytes()], groups, peer: peer.parse().ok() };
+            check_address(scratch.path(), &subject, &mut Trail::default()).is_ok()
         };
         assert!(
             may("joe", &[], "10.1.2.3") && may("joe", &[], "192.0.2.9") && may("joe", &[], "::ffff:10.1.2.3")

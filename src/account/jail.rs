@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::UserOptions;
 use super::admin_file::{AdminFile, Fault};
-use super::names::Subject;
+use super::ftpusers::first_word;
+use super::names::{Found, Subject, unquoted};
+use super::{Trail, UserOptions};
 
 /// Where a confined session is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,18 +17,30 @@ pub(super) struct Jail {
     pub start: Vec<u8>,
 }
 
-/// Where ftpchroot, read into `file`, keeps `subject`, and by which line; `None` if it does not.
+/// What a line of ftpchroot says of somebody.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Keeping {
+    pub line: usize,
+    /// `None`: the line says that this one is not kept, whatever later ones say.
+    pub jail: Option<Jail>,
+    pub options: UserOptions,
+}
+
+/// What ftpchroot, read into `file`, says of `subject`; `None` if nothing.
 ///
 /// # Errors
-/// The file could not be understood.
+/// The file could not be understood; or it may say something, but whom it is about is not clear.
 pub(super) fn jail_of(
     file: &AdminFile,
     subject: &Subject<'_>,
     home: &Path,
-) -> Result<Option<(usize, Jail, UserOptions)>, Fault> {
-    let Some((line, rest)) = file.find(subject)? else { return Ok(None) };
-    let (jail, options) = jail_of_line(file, line, rest, home)?;
-    Ok(Some((line, jail, options)))
+    trail: &mut Trail,
+) -> Result<Option<Keeping>, Fault> {
+    match file.find(subject, trail, |rest| matches!(directive(rest), Some((Directive::Free, _))))? {
+        Some(Found { line, unclear: Some(reason), .. }) => Err(file.fault(line, &reason)),
+        Some(Found { line, rest, unclear: None }) => jail_of_line(file, line, rest, home).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// What follows the name on a line of ftpchroot.
@@ -36,15 +49,41 @@ pub(super) fn jail_of_line(
     line: usize,
     rest: &[u8],
     home: &Path,
-) -> Result<(Jail, UserOptions), Fault> {
+) -> Result<Keeping, Fault> {
+    let (directive, rest) = directive(rest).map_or((None, rest), |(directive, rest)| (Some(directive), rest));
     let (dir, options) = UserOptions::split_off(rest).map_err(|reason| file.fault(line, &reason))?;
-    let dir = match dir {
-        b"" => home.to_owned(),
-        dir => home.join(OsStr::from_bytes(dir)), // An absolute one stays as it is.
+    let dir = match directive {
+        None => unquoted(dir).ok_or_else(|| file.fault(line, "a quote has no end"))?,
+        // tnftpd takes no notice of the class here.
+        Some(_) if !dir.iter().any(u8::is_ascii_whitespace) => Vec::new(),
+        Some(_) => return Err(file.fault(line, "only options may follow `allow` or `deny`")),
     };
+    if directive == Some(Directive::Free) {
+        return Ok(Keeping { line, jail: None, options });
+    }
+    // An absolute one stays as it is.
+    let dir = if dir.is_empty() { home.to_owned() } else { home.join(OsStr::from_bytes(&dir)) };
     match Jail::in_dir(&dir) {
-        Some(jail) => Ok((jail, options)),
+        Some(jail) => Ok(Keeping { line, jail: Some(jail), options }),
         None => Err(file.fault(line, "not a directory to be kept in")),
+    }
+}
+
+/// tnftpd's word behind a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Directive {
+    /// `allow`, which there means: kept in the home directory.
+    Kept,
+    /// `deny`.
+    Free,
+}
+
+fn directive(rest: &[u8]) -> Option<(Directive, &[u8])> {
+    let (word, rest) = first_word(rest);
+    match word.to_ascii_lowercase().as_slice() {
+        b"allow" | b"yes" => Some((Directive::Kept, rest)),
+        b"deny" | b"no" => Some((Directive::Free, rest)),
+        _ => None,
     }
 }
 
@@ -75,9 +114,8 @@ mod tests {
     fn a_jail_is_the_home_or_the_directory_named() {
         let jails = file(b"anne\nbert /srv/bert\ncarl pub/./in\ndora /srv/./dora/x\nemil ../up\nfred a b\n");
         let jail = |name: &str| {
-            let subject = Subject { names: &[name.as_bytes()], groups: &[] };
-            jail_of(&jails, &subject, Path::new("/home/x")).map(|jail| {
-                jail.map(|(_, jail, _)| {
+            found(&jails, name).map(|found| {
+                found.and_then(|found| found.jail).map(|jail| {
                     (jail.root.to_str().unwrap().to_owned(), String::from_utf8(jail.start).unwrap())
                 })
             })
@@ -90,6 +128,52 @@ mod tests {
         assert_eq!(jail("emil").unwrap_err().line, 5);
         assert_eq!(jail("fred").unwrap(), kept("/home/x/a b", "/"));
         assert_eq!(jail("gert").unwrap(), None);
+    }
+
+    fn found(file: &AdminFile, name: &str) -> Result<Option<Keeping>, Fault> {
+        let subject = Subject { names: &[name.as_bytes()], groups: &[], peer: "10.1.2.3".parse().ok() };
+        jail_of(file, &subject, Path::new("/home/x"), &mut Trail::default())
+    }
+
+    /// Of one line: the root that it keeps `joe` in, `free`, `fault`, or `not` if it is not about him.
+    fn says(line: &str) -> String {
+        match found(&file(line.as_bytes()), "joe") {
+            Ok(Some(Keeping { jail: Some(jail), .. })) => jail.root.display().to_string(),
+            Ok(Some(Keeping { jail: None, .. })) => "free".to_owned(),
+            Ok(None) => "not".to_owned(),
+            Err(_) => "fault".to_owned(),
+        }
+    }
+
+    #[test]
+    fn lines_of_tnftpd_are_understood_and_what_is_not_lets_nobody_in() {
+        for (line, expected) in [
+            ("*", "/home/x"),
+            ("* /srv ro", "/srv"),
+            ("j*@10.* /srv", "/srv"),
+            ("j*@11.* /srv", "not"),
+            ("joe allow", "/home/x"),
+            ("joe YES chroot ro", "/home/x"),
+            ("joe deny", "free"),
+            ("joe no real", "free"),
+            ("joe allow/", "/home/x/allow/"),
+            ("joe pub/./allow", "/home/x/pub"),
+            ("joe allow this here", "fault"),
+            ("joe \"/srv/a b\"", "/srv/a b"),
+            ("joe /srv/a\\ b ro", "/srv/a b"),
+            ("joe /srv/a b", "/srv/a b"),
+            ("joe \"/srv", "fault"),
+            ("@domain users", "fault"),
+            ("*@*.example.org /srv", "fault"),
+            ("joe@example.org /srv", "fault"),
+            ("\"joe", "fault"),
+            // It frees nobody, which is safe.
+            ("@no-such-group deny", "not"),
+        ] {
+            assert_eq!(says(line), expected, "{line}");
+        }
+        let first = found(&file(b"joe deny\n* /srv\n"), "joe").unwrap().unwrap();
+        assert_eq!((first.line, first.jail), (1, None));
     }
 
     #[test]

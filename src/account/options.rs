@@ -2,7 +2,7 @@
 //! and `hide=`, as words or with commas between them.
 //!
 //! Older ftpds take the rest of an ftpchroot line for a directory. So only words at the end
-//! count that look like these; a directory of such a name is written `./ro`.
+//! count that look like these; a directory of such a name is written `ro/`.
 
 use crate::config;
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::admin_file::{AdminFile, Fault};
 use super::authenticator::{Account, AccountKind, Authenticator, Candidate, Proof, Refusal};
-use super::jail::{Jail, jail_of};
+use super::ftpusers::Class;
+use super::jail::{Jail, Keeping, jail_of};
 use super::names::{Subject, is_plausible_name};
 use super::{Trail, UserOptions};
 use crate::config::Chroot;
@@ -25,25 +26,26 @@ impl Authenticator {
     ) -> Result<Candidate, Refusal> {
         let c_name = accounts::c_name(name.as_bytes()).ok_or_else(|| Refusal::denied("not a user name"))?;
         let passwd = accounts::by_name(&c_name).map_err(Refusal::unavailable)?;
+        self.refuse_broken_files().map_err(Refusal::unavailable)?;
         let Some(passwd) = passwd else {
-            // A file that cannot be read refuses whoever asks alike, or it would tell who exists.
-            let nobody = Subject { names: &[name.as_bytes()], groups: &[] };
-            self.listed(&nobody, trail)?;
-            self.jail(&nobody, Path::new("/"), trail)?;
+            let nobody = Subject { names: &[name.as_bytes()], groups: &[], peer };
+            let permit = self.listed(&nobody, trail)?;
+            self.check_address(&nobody, trail)?;
+            self.jail(&nobody, permit.class, Path::new("/"), trail)?;
             return Err(Refusal::denied("no such account"));
         };
         let known_as = is_plausible_name(&passwd.name).ok_or_else(|| Refusal::denied("not a user name"))?;
         let identity = identity_of(&passwd).map_err(Refusal::unavailable)?;
         let names = [name.as_bytes(), known_as.as_bytes()];
-        let subject = Subject { names: &names, groups: &identity.groups };
+        let subject = Subject { names: &names, groups: &identity.groups, peer };
         trail.say(|| format!("the system has an account {known_as}, uid {}", passwd.uid));
 
-        let options = self.listed(&subject, trail)?;
-        self.check_address(&subject, peer, trail)?;
+        let permit = self.listed(&subject, trail)?;
+        self.check_address(&subject, trail)?;
         self.refuse_by_number(passwd.uid)?;
         self.refuse_shell(&passwd.shell, trail)?;
-        let (jail, more) = self.jail(&subject, &passwd.home, trail)?;
-        let options = options.and(more);
+        let (jail, options) = self.jail(&subject, permit.class, &passwd.home, trail)?;
+        let options = permit.options.and(options);
         if options.quota.is_some() && jail.is_none() {
             return Err(Refusal::unavailable("quota= is for accounts that ftpchroot keeps in a directory"));
         }
@@ -88,32 +90,53 @@ impl Authenticator {
         Ok(())
     }
 
+    /// A file that cannot be read refuses all who ask alike: or it would tell which accounts exist,
+    /// or are refused for another reason.
+    fn refuse_broken_files(&self) -> Result<(), Fault> {
+        for name in ["ftpusers", "ftphosts", "ftpchroot"] {
+            AdminFile::read(&self.config_dir.join(name))?.lines()?;
+        }
+        if self.login.shell_check {
+            self.shells()?;
+        }
+        Ok(())
+    }
+
     /// Those of the configuration's directory, or the system's.
     fn shells(&self) -> Result<AdminFile, Fault> {
         let own = AdminFile::read(&self.config_dir.join("shells"))?;
         if own.exists() { Ok(own) } else { AdminFile::read(Path::new("/etc/shells")) }
     }
 
+    /// Where ftpchroot, the account's class and `--chroot` keep it; and the options of ftpchroot.
     fn jail(
         &self,
         subject: &Subject<'_>,
+        class: Class,
         home: &Path,
         trail: &mut Trail,
     ) -> Result<(Option<Jail>, UserOptions), Refusal> {
+        let at_home = || Jail::in_dir(home).ok_or_else(|| Refusal::denied("no home directory to be kept in"));
         let path = self.config_dir.join("ftpchroot");
         let file = AdminFile::read(&path).map_err(Refusal::unavailable)?;
-        let found = jail_of(&file, subject, home).map_err(Refusal::unavailable)?;
+        let found = jail_of(&file, subject, home, trail).map_err(Refusal::unavailable)?;
         trail.say(|| match &found {
-            Some((line, ..)) if self.login.chroot == Chroot::File => {
+            Some(found) if self.login.chroot != Chroot::File => {
+                format!("{}: only its options count (--chroot)", file.rule(found.line))
+            }
+            Some(Keeping { line, jail: Some(_), .. }) => {
                 format!("{}: keeps this account in a directory", file.rule(*line))
             }
-            Some((line, ..)) => format!("{}: only its options count (--chroot)", file.rule(*line)),
+            Some(Keeping { line, jail: None, .. }) => {
+                format!("{}: keeps this account in no directory", file.rule(*line))
+            }
             None => file.silence(),
         });
-        let (listed, options) = match found {
-            Some((_, jail, options)) => (Some(jail), options),
-            None => Default::default(),
-        };
+        let (mut listed, options) = found.map_or_else(Default::default, |found| (found.jail, found.options));
+        if listed.is_none() && class == Class::Chroot {
+            trail.say(|| "the class `chroot` keeps this account in the home directory".to_owned());
+            listed = Some(at_home()?);
+        }
         // Whoever is kept where, what a line says besides is meant.
         let jail = match self.login.chroot {
             Chroot::File => listed,
@@ -123,9 +146,7 @@ impl Authenticator {
             }
             Chroot::All => {
                 trail.say(|| "everybody is kept in the home directory (--chroot=all)".to_owned());
-                let jail =
-                    Jail::in_dir(home).ok_or_else(|| Refusal::denied("no home directory to be kept in"));
-                Some(jail?)
+                Some(at_home()?)
             }
         };
         Ok((jail, options))

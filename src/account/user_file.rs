@@ -17,6 +17,7 @@ use super::Trail;
 use super::admin_file::{AdminFile, Fault};
 use super::anonymous::Anonymous;
 use super::authenticator::{Account, AccountKind, Authenticator, Candidate, Proof, Refusal};
+use super::ftpusers::Permit;
 use super::jail::Jail;
 use super::names::{Subject, is_plausible_name};
 use super::system::{identity_of, named};
@@ -68,15 +69,23 @@ fn parse(line: &[u8]) -> Option<Entry> {
     let (name, hash, home) = (fields.next()?, fields.next()?, fields.next()?);
     let account = match (fields.next(), fields.next()) {
         (None | Some(b""), None) => None,
-        (Some(account), None) => Some(is_plausible_name(account)?.to_owned()),
+        (Some(account), None) => Some(plain_name(account)?.to_owned()),
         (_, Some(_)) => return None,
     };
     Some(Entry {
-        name: is_plausible_name(name)?.to_owned(),
+        name: plain_name(name)?.to_owned(),
         hash: hash.to_vec(),
         jail: Jail::in_dir(Path::new(OsStr::from_bytes(home)))?,
         account,
     })
+}
+
+/// A name of this file: letters and digits, and `.`, `_`, `-`, `@`, `+`, `\` and `$` after the first.
+fn plain_name(name: &[u8]) -> Option<&str> {
+    let name = is_plausible_name(name)?;
+    let fits = |letter: char| letter.is_alphanumeric() || "._-@+\\$".contains(letter);
+    let begins = |letter: char| letter.is_alphanumeric() || letter == '_';
+    (name.starts_with(begins) && name.chars().all(fits)).then_some(name)
 }
 
 impl Authenticator {
@@ -86,8 +95,10 @@ impl Authenticator {
         peer: Option<IpAddr>,
         trail: &mut Trail,
     ) -> Result<Candidate, Refusal> {
-        let options = self.listed(&Subject { names: &[entry.name.as_bytes()], groups: &[] }, trail)?;
-        self.check_address(&Subject { names: &[entry.name.as_bytes()], groups: &[] }, peer, trail)?;
+        let names = [entry.name.as_bytes()];
+        let subject = Subject { names: &names, groups: &[], peer };
+        let Permit { options, .. } = self.listed(&subject, trail)?; // All of them are confined.
+        self.check_address(&subject, trail)?;
         let identity = match entry.account {
             _ if !is_root() => None,
             Some(account) => {

@@ -75,6 +75,21 @@ pub(crate) fn group_by_name(name: &CStr) -> io::Result<Option<u32>> {
     unsafe { look_up(ask, |entry: &libc::group| entry.gr_gid) }
 }
 
+/// The name of the group of that number, or `None`.
+///
+/// # Errors
+/// Those of getgrgid_r(3): the database could not be asked.
+pub(crate) fn group_name(gid: u32) -> io::Result<Option<Vec<u8>>> {
+    // SAFETY: getgrgid_r gets the arguments that it takes.
+    let ask = |entry, buffer: &mut [u8], result| unsafe {
+        libc::getgrgid_r(gid, entry, buffer.as_mut_ptr().cast(), buffer.len(), result)
+    };
+    // SAFETY: the strings of an entry end in NUL, and the buffer that they are in is alive.
+    let name = |entry: &libc::group| unsafe { bytes_of(entry.gr_name) };
+    // SAFETY: `ask` passes on what it is given.
+    unsafe { look_up(ask, name) }
+}
+
 /// All the groups of an account, `gid`, the primary one, among them; also
 /// those that have a number but no name.
 ///
@@ -155,6 +170,9 @@ mod tests {
         assert_eq!(by_uid(0).unwrap().map(|entry| entry.uid), Some(0));
         assert_eq!(by_name(c"no such account: \xff").unwrap(), None);
         assert_eq!(group_by_name(c"no such group").unwrap(), None);
+        let first = group_name(0).unwrap().expect("every system has a group for root");
+        assert_eq!(group_by_name(&c_name(&first).unwrap()).unwrap(), Some(0));
+        assert_eq!(group_name(3_999_999_999).unwrap(), None);
         assert_eq!(by_uid(3_999_999_999).unwrap(), None);
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::ground::{DENIED, Ground, NO_SHELL, ONE, TWO, log_in, ownership};
+use crate::ground::{DENIED, Ground, NO_SHELL, ONE, TWO, TestAccount, log_in, ownership};
 use crate::server::{Outcome, run_to_its_end};
 
 fn check(ground: &Ground, user: &str, more: &[&str]) -> Outcome {
@@ -68,6 +68,52 @@ fn a_line_that_cannot_be_understood_refuses_the_account_it_is_about() {
             outcome.stdout
         );
         log_in(&server, TWO);
+    }
+}
+
+#[test]
+fn ftpusers_of_tnftpd_mean_here_what_they_mean_there() {
+    let Some(ground) = Ground::new() else { return };
+    let server = ground.start(&[]);
+    let may_log_in = |account: TestAccount| {
+        let mut client = server.connect();
+        client.send(format!("USER {}", account.name)).expect(331);
+        client.send(format!("PASS {}", account.password)).expect_any(&[230, 530]).code == 230
+    };
+    for (ftpusers, one, two) in [
+        ("*", false, false),
+        ("* deny", false, false),
+        ("*:ferrygroup allow\n* deny\n", true, false),
+        ("ferry*:ferry* deny\n", false, false),
+        ("ferrytest[2-9] no\n", true, false),
+        ("ferrytest1@192.0.2.0/24 deny\nferrytest2@127.* deny\n", true, false),
+        ("\u{feff}ferrytest2\n", true, false),
+        ("\"ferrytest2\" deny\n", true, false),
+        // These can mean nobody: it is not known whom they were meant for.
+        ("@domain users", false, false),
+        ("*@*.example.org deny", false, false),
+        ("ferrytest1 allow\n\"ferry", true, false),
+    ] {
+        ground.configure("ftpusers", ftpusers);
+        assert_eq!((may_log_in(ONE), may_log_in(TWO)), (one, two), "{ftpusers}");
+    }
+    server.log.wait_for("(there is no group domain)");
+    ground.configure("ftpusers", "ferrytest1 allow chroot\n");
+    assert_eq!(log_in(&server, ONE).send("PWD").expect(257).quoted_path(), b"/");
+}
+
+#[test]
+fn a_broken_file_tells_nobody_which_accounts_exist() {
+    let Some(ground) = Ground::new() else { return };
+    let server = ground.start(&[]);
+    for name in ["ftpusers", "ftphosts", "ftpchroot", "shells"] {
+        std::fs::create_dir(ground.path("etc").join(name)).expect("our own folder");
+        for user in [ONE.name, NO_SHELL.name, "no-such-account", "root"] {
+            let mut client = server.connect();
+            client.send(format!("USER {user}")).expect(331);
+            client.send("PASS wrong").expect(421);
+        }
+        std::fs::remove_dir(ground.path("etc").join(name)).expect("our own folder");
     }
 }
 

@@ -29,6 +29,10 @@ pub(crate) const TWO: TestAccount = account!("ferrytest2");
 /// Its password has spaces, quotes, colons and what is not ASCII.
 pub(crate) const ODD: TestAccount =
     TestAccount { name: "ferryodd", password: "two words, \"quotes\" & :colons: -\\ ä" };
+/// Its name has a blank and a quote in it.
+pub(crate) const QUOTED: TestAccount = account!("ferry o'neil");
+/// Its name is that of a domain's account.
+pub(crate) const DOMAIN: TestAccount = account!("FERRY\\first");
 /// Its shell is not in /etc/shells.
 pub(crate) const NO_SHELL: TestAccount = account!("ferrynoshell");
 /// For the tests' own ftpusers.

@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::client::Client;
 use crate::ground::{
-    DENIED, EXPIRED, Ground, LOCKED, NO_SHELL, ODD, ONE, STALE, SYSTEM, TWO, TestAccount, log_in, run,
+    DENIED, DOMAIN, EXPIRED, Ground, LOCKED, NO_SHELL, ODD, ONE, QUOTED, STALE, SYSTEM, TWO, TestAccount,
+    log_in, run,
 };
 use crate::server::Server;
 
@@ -31,6 +32,27 @@ fn an_account_logs_in_with_its_password() {
             assert_eq!(here, account.home().as_os_str().as_encoded_bytes(), "{method}");
         }
         server.log.wait_for("FTP LOGIN FROM 127.0.0.1 as ferrytest1");
+    }
+}
+
+#[test]
+fn names_may_be_what_the_name_service_has() {
+    let Some(ground) = Ground::new() else { return };
+    for method in METHODS {
+        ground.configure("ftpusers", "");
+        let server = ground.start(&["--auth", method]);
+        for account in [QUOTED, DOMAIN] {
+            log_in(&server, account);
+            refused(&server, account.name, "wrong");
+        }
+        server.log.wait_for("FTP LOGIN FROM 127.0.0.1 as ferry\\x20o'neil");
+        ground.configure("ftpusers", "\"ferry o'neil\"\nFERRY\\first deny\n");
+        for account in [QUOTED, DOMAIN] {
+            refused(&server, account.name, account.password);
+        }
+        for name in ["a/b", "-x", "a:b", "a\u{1b}b"] {
+            refused(&server, name, "x");
+        }
     }
 }
 

@@ -27,7 +27,9 @@ fn what_is_well_is_said_to_be() {
 #[test]
 fn every_problem_of_every_file_has_a_line_of_its_own() {
     let etc = Folder::new();
-    etc.write("ftpusers", "root\njoe allow rat=1M\n@no-such-group\nann allow for now\n");
+    let ftpusers = "root\njoe allow rat=1M\n@no-such-group\nann allow for now\n";
+    let unclear = "@domain users\n*@*.example.org deny\n*: deny\n\"joe\njoe allow guest\nftp allow guest\n";
+    etc.write("ftpusers", format!("{ftpusers}{unclear}"));
     etc.write("ftpchroot", "joe ../up\nann /no/such/directory ro\nbert umask=9\n");
     etc.write("ftphosts", "127.0.0.1\nallow joe somewhere\n");
     etc.write("users", "joe\n");
@@ -40,6 +42,11 @@ fn every_problem_of_every_file_has_a_line_of_its_own() {
         "ftpusers:2: `rat=1M`",
         "ftpusers:3: there is no group no-such-group",
         "ftpusers:4: only options may follow",
+        "ftpusers:5: there is no group domain",
+        "ftpusers:6: `*.example.org` is not an address",
+        "ftpusers:7: there is no group",
+        "ftpusers:8: a quote has no end",
+        "ftpusers:9: the class `guest` is for the anonymous login alone",
         "ftpchroot:1: not a directory",
         "ftpchroot:2: /no/such/directory is not a directory",
         "ftpchroot:3: `umask=9`",
