@@ -370,6 +370,10 @@ pub(crate) struct FilePolicy {
     pub upload_mode: Option<u32>,
     /// `--atomic-uploads`: a file is there once it is complete.
     pub atomic_uploads: bool,
+    /// `--atomic-uploads=strict`: and only for a client that is there at the end, or has said QUIT.
+    pub strict_uploads: bool,
+    /// `--sync-uploads`: an upload is complete when the disk has it.
+    pub sync_uploads: bool,
     /// `--delete-aborted`: an upload that was cut off is removed.
     pub delete_aborted: bool,
     pub no_chmod: bool,
@@ -392,6 +396,8 @@ impl Default for FilePolicy {
             write_only: false,
             upload_mode: None,
             atomic_uploads: false,
+            strict_uploads: false,
+            sync_uploads: false,
             delete_aborted: false,
             no_chmod: false,
             no_delete: false,

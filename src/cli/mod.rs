@@ -174,7 +174,11 @@ impl OptionSpec {
 fn getopts() -> getopts::Options {
     let mut parser = getopts::Options::new();
     for spec in OPTIONS {
-        let takes = if spec.value.is_some() { HasArg::Yes } else { HasArg::No };
+        let takes = match (spec.value, spec.alone) {
+            (Some(_), true) => HasArg::Maybe,
+            (Some(_), false) => HasArg::Yes,
+            (None, _) => HasArg::No,
+        };
         let mut add = |letter: &str, long: &str| {
             parser.opt(letter, long, spec.help, spec.value.unwrap_or(""), takes, Occur::Multi);
         };
@@ -192,6 +196,14 @@ fn in_order(matches: &Matches) -> Vec<(&'static OptionSpec, String)> {
         let more_letters = spec.letters.chars().skip(1).map(String::from);
         for name in more_letters.chain([spec.long.to_owned()]) {
             match spec.value {
+                Some(_) if spec.alone => {
+                    let places = matches.opt_positions(&name).into_iter();
+                    let mut values = matches.opt_strs_pos(&name).into_iter().peekable();
+                    given.extend(places.map(|at| {
+                        let word = values.next_if(|(place, _)| *place == at).map(|(_, word)| word);
+                        (at, spec, word.unwrap_or_default())
+                    }));
+                }
                 Some(_) => {
                     let values = matches.opt_strs_pos(&name).into_iter();
                     given.extend(values.map(|(at, word)| (at, spec, word)));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Options;
 use super::values::{
     ban, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of, per_cent,
-    ports, seconds, seconds_or_forever, session, size,
+    ports, seconds, seconds_or_forever, session, size, strict,
 };
 use crate::config::{AuthMethod, Chroot, ClientAuth, LogFormat, TlsRequired, WtmpUse};
 
@@ -23,6 +23,8 @@ pub(crate) struct OptionSpec {
     pub long: &'static str,
     /// The value, as the usage text prints it.
     pub value: Option<&'static str>,
+    /// The option may be given without its value; only `--long=VALUE` gives it one then.
+    pub alone: bool,
     pub help: &'static str,
     pub group: Group,
     pub effect: Effect,
@@ -74,7 +76,7 @@ impl Group {
 }
 
 const fn flag(letters: &'static str, long: &'static str, help: &'static str, effect: Effect) -> OptionSpec {
-    OptionSpec { letters, long, value: None, help, group: Other, effect }
+    OptionSpec { letters, long, value: None, alone: false, help, group: Other, effect }
 }
 
 const fn value(
@@ -84,12 +86,17 @@ const fn value(
     help: &'static str,
     effect: Effect,
 ) -> OptionSpec {
-    OptionSpec { letters, long, value: Some(value), help, group: Other, effect }
+    OptionSpec { letters, long, value: Some(value), alone: false, help, group: Other, effect }
 }
 
 impl OptionSpec {
     const fn of(mut self, group: Group) -> OptionSpec {
         self.group = group;
+        self
+    }
+
+    const fn or_alone(mut self) -> OptionSpec {
+        self.alone = true;
         self
     }
 }
@@ -192,7 +199,13 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         Set(|options, word| { options.files.hide_files.push(glob(word)?); Ok(()) })).of(Files),
     value("", "deny-files", "GLOB", "files that cannot be had, made or changed; may be repeated",
         Set(|options, word| { options.files.deny_files.push(glob(word)?); Ok(()) })).of(Files),
-    flag("", "atomic-uploads", "show an upload once it is complete", set!(files.atomic_uploads = true)).of(Files),
+    value("", "atomic-uploads", "strict", "show an upload once it is complete; strict: and its client is there",
+        Set(|options, word| {
+            options.files.atomic_uploads = true;
+            options.files.strict_uploads = strict(word)?;
+            Ok(())
+        })).or_alone().of(Files),
+    flag("", "sync-uploads", "an upload is complete when the disk has it", set!(files.sync_uploads = true)).of(Files),
     value("", "upload-mode", "MODE", "octal mode of new files (666 without the umask)",
         parse!(files.upload_mode, |word| octal(word).map(Some))).of(Files),
 

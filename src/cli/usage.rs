@@ -42,7 +42,11 @@ fn row(spec: &OptionSpec) -> String {
 /// `  -P, --port=PORT`; long names stand below each other.
 fn names(spec: &OptionSpec) -> String {
     let letters: Vec<_> = spec.letters.chars().map(|letter| format!("-{letter},")).collect();
-    let value = spec.value.map(|value| format!("={value}")).unwrap_or_default();
+    let value = match (spec.value, spec.alone) {
+        (Some(value), false) => format!("={value}"),
+        (Some(value), true) => format!("[={value}]"),
+        (None, _) => String::new(),
+    };
     match letters.len() {
         0 | 1 => format!("  {:3} --{}{value}", letters.concat(), spec.long),
         _ => format!("  {} --{}{value}", letters.join(" "), spec.long),

@@ -186,6 +186,15 @@ pub(super) fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, Stri
     }
 }
 
+/// `strict`, or nothing.
+pub(crate) fn strict(word: &str) -> Result<bool, String> {
+    match word {
+        "" => Ok(false),
+        "strict" => Ok(true),
+        _ => Err(format!("`{word}`: `strict` or no value")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,4 +10,4 @@ mod quotas;
 pub(crate) use admission::{Admission, Refused, Slot, UserSlot};
 pub(crate) use counters::Counters;
 pub(crate) use presence::{Leave, Presence, Snapshot};
-pub(crate) use quotas::Quotas;
+pub(crate) use quotas::{Quota, Quotas, Tally, UnderWay};

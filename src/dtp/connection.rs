@@ -18,6 +18,7 @@ use crate::tls::{Pulled, TlsConnection};
 /// What a client that sends where it should receive gets to say before we hang up.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 const DRAIN_BYTES: usize = 1 << 20;
+const DRAIN_PIECE: usize = 16 << 10;
 
 /// A data connection, non-blocking. Dropping it closes it at once.
 #[derive(Debug)]
@@ -97,23 +98,39 @@ impl DataConnection {
         self.say_end();
         // To close a socket with unread bytes in it is to reset the connection,
         // and a reset takes along what the client has not received yet.
-        let mut scratch = Vec::with_capacity(4096);
-        let unread = |stream: &TcpStream, scratch: &mut Vec<u8>| {
-            scratch.clear();
-            sockets::read_more(stream, scratch)
-        };
-        if self.at_end || !matches!(unread(&self.stream, &mut scratch), Ok(1..)) {
+        let mut scratch = Vec::with_capacity(DRAIN_PIECE);
+        if self.at_end || !matches!(sockets::read_more(&self.stream, &mut scratch), Ok(1..)) {
             return;
         }
-        if self.stream.shutdown(Shutdown::Write).is_err() {
-            return;
+        if self.stream.shutdown(Shutdown::Write).is_ok() {
+            self.drain(DRAIN_BYTES);
         }
+    }
+
+    /// Ends an upload that was refused: what the client sends is read and thrown away for a moment,
+    /// so that it reads the reply in place of a reset.
+    pub(crate) fn turn_away(mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close();
+            // The client may take it or not.
+            let _ = tls.push(&mut &self.stream);
+        }
+        if self.stream.shutdown(Shutdown::Write).is_ok() {
+            self.drain(usize::MAX);
+        }
+    }
+
+    /// Reads what the client sends, for a moment, and forgets it.
+    fn drain(&self, most: usize) {
+        let mut scratch = Vec::with_capacity(DRAIN_PIECE);
         let deadline = sockets::deadline_in(DRAIN_TIME);
         let mut drained = 0;
-        while drained < DRAIN_BYTES
+        while drained < most
+            && deadline.is_none_or(|deadline| Instant::now() < deadline)
             && sockets::wait_for(&self.stream, PollFlags::IN, deadline).unwrap_or(false)
         {
-            match unread(&self.stream, &mut scratch) {
+            scratch.clear();
+            match sockets::read_more(&self.stream, &mut scratch) {
                 Ok(read @ 1..) => drained += read,
                 _ => return,
             }

@@ -65,6 +65,28 @@ pub(crate) enum TransferError {
     OverQuota,
 }
 
+impl TransferError {
+    /// What an error means that writing to the file brought, or handing it over to its file system.
+    pub(crate) fn of_write(err: io::Error) -> TransferError {
+        match err.kind() {
+            io::ErrorKind::StorageFull => TransferError::NoSpace,
+            io::ErrorKind::QuotaExceeded => TransferError::OverQuota,
+            io::ErrorKind::FileTooLarge => TransferError::TooLarge,
+            _ => TransferError::FileWrite(err),
+        }
+    }
+
+    /// It is about the file: the client is still there, to be told.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.is_want_of_room() || matches!(self, TransferError::FileWrite(_))
+    }
+
+    /// There was no room for the file, so that nothing of it is to stay.
+    pub(crate) fn is_want_of_room(&self) -> bool {
+        matches!(self, TransferError::NoSpace | TransferError::OverQuota | TransferError::TooLarge)
+    }
+}
+
 /// A transfer that ended before its time.
 #[derive(Debug)]
 pub(crate) struct TransferFailure {

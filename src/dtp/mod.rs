@@ -10,7 +10,6 @@ mod flow;
 mod open;
 mod ports;
 mod restart;
-mod tally;
 mod transfer;
 mod watch;
 
@@ -19,7 +18,6 @@ pub(crate) use error::{OpenError, TransferError, TransferFailure, TransferLimits
 pub(crate) use open::{ControlPair, DataPort};
 pub(crate) use ports::{PortAllocator, PortLease};
 pub(crate) use restart::{ascii_file_size, file_offset, offset_is_read};
-pub(crate) use tally::{Quota, Tally};
 pub(crate) use transfer::{Allowance, Outgoing, Range, Source, Target, receive, send};
 pub(crate) use watch::{Progress, Verdict, Watch};
 

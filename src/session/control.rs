@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clients::Presence;
+use crate::proto::command::{self, Urgent};
 use crate::proto::reply::Reply;
 use crate::proto::telnet::{Line, LineReader};
 use crate::sys::dialogue::{self, Woken};
@@ -268,6 +269,11 @@ impl ControlConnection {
     /// The lines that wait, for a transfer that looks among them.
     pub(crate) fn reader(&mut self) -> &mut LineReader {
         &mut self.reader
+    }
+
+    /// The client has said QUIT, after what it is answered now.
+    pub(crate) fn has_quit(&self) -> bool {
+        self.reader.any_line(|line| command::urgent(line).is_some_and(|(_, urgent)| urgent == Urgent::Quit))
     }
 
     /// The client has closed its half.

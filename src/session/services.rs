@@ -10,7 +10,7 @@ use super::handover::Handover;
 use crate::account::{Authenticator, Hosts};
 use crate::clients::{Admission, Counters, Quotas, Slot};
 use crate::config::Config;
-use crate::dtp::{PortAllocator, Tally};
+use crate::dtp::PortAllocator;
 use crate::events::Event;
 use crate::logging::{self, Logins, TransferLog};
 use crate::proto::command::Offered;
@@ -50,7 +50,7 @@ pub(crate) struct Services {
     pub hosts: RwLock<Arc<Hosts>>,
     pub ports: Arc<PortAllocator>,
     pub clients: Arc<Admission>,
-    pub quotas: Quotas<Tally>,
+    pub quotas: Quotas,
     pub counters: Counters,
     pub log: TransferLog,
     pub logins: Arc<Logins>,

@@ -1,14 +1,17 @@
 //! What a session remembers: the login, the transfer parameters, and what one command
 //! leaves for the next.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{Account, AccountKind};
-use crate::clients::UserSlot;
-use crate::config::Limits;
-use crate::dtp::{DataPort, Tally};
+use crate::clients::{Tally, UserSlot};
+use crate::config::{FilePolicy, Limits};
+use crate::dtp::DataPort;
 use crate::logging::LoginRecord;
 use crate::proto::command::Choices;
 use crate::proto::facts::FactSet;
@@ -17,6 +20,7 @@ use crate::proto::path::VirtualPath;
 use crate::proto::reply::ReplyCode;
 use crate::session::rights::Rights;
 use crate::session::stop::{Stop, refused};
+use crate::sys::{files, identity};
 use crate::vfs::Vfs;
 
 /// Who the client is. USER and REIN may come at any time, so the states form a loop.
@@ -39,6 +43,8 @@ pub(crate) struct LoggedIn {
     pub cwd: VirtualPath,
     /// Permission bits that new files lack.
     pub umask: u32,
+    /// The kernel takes them, for this thread alone.
+    pub own_umask: bool,
     /// Bytes a second.
     pub rates: Rates,
     /// What its files come to, once that has been counted for its quota.
@@ -72,6 +78,22 @@ impl Rates {
             download: download.unwrap_or(limits.rate_download),
             upload: upload.unwrap_or(limits.rate_upload),
         }
+    }
+}
+
+/// The permission bits of new files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewFile {
+    /// What the file is made with.
+    pub bits: u32,
+    /// What it is given afterwards (`--upload-mode`), whatever umask and directory say.
+    exact: Option<u32>,
+}
+
+impl NewFile {
+    /// Gives a new file the bits that it is to have.
+    pub(crate) fn fix(self, file: &File) -> io::Result<()> {
+        self.exact.map_or(Ok(()), |mode| files::set_mode(file.as_fd(), mode))
     }
 }
 
@@ -114,6 +136,25 @@ impl LoggedIn {
             return Ok(());
         }
         Err(refused(ReplyCode::NameNotAllowed, [typed, b": Permission denied."].concat()))
+    }
+
+    /// What new files are made with.
+    pub(crate) fn new_file_mode(&self, policy: &FilePolicy) -> NewFile {
+        NewFile { bits: self.new_mode(0o666), exact: policy.upload_mode }
+    }
+
+    /// `most`, less what the umask takes. Where the thread has a umask of its own the kernel takes it,
+    /// and knows of directories with default ACLs, where it does not count.
+    pub(crate) fn new_mode(&self, most: u32) -> u32 {
+        if self.own_umask { most } else { most & !self.umask }
+    }
+
+    /// The permission bits that new files lack from now on.
+    pub(crate) fn set_umask(&mut self, umask: u32) {
+        self.umask = umask;
+        if self.own_umask {
+            identity::set_umask(umask);
+        }
     }
 
     /// The path as the server's administrator would write it.

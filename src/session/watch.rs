@@ -62,7 +62,7 @@ impl<'a> ControlWatch<'a> {
         }
         // A client that says QUIT and closes its half wants the transfer to end well;
         // one that just closes is gone (RFC 959 section 4.1.1, QUIT).
-        if self.control.is_ended() && !self.control.reader().any_line(is_quit) {
+        if self.control.is_ended() && !self.control.has_quit() {
             return self.gone(io::ErrorKind::UnexpectedEof.into());
         }
         Verdict::Continue
@@ -71,7 +71,7 @@ impl<'a> ControlWatch<'a> {
     /// The connection broke: for whoever has said QUIT, that is an end like another.
     fn lost(&mut self, error: io::Error) -> Verdict {
         self.control.end_input();
-        if self.control.reader().any_line(is_quit) { Verdict::Continue } else { self.gone(error) }
+        if self.control.has_quit() { Verdict::Continue } else { self.gone(error) }
     }
 
     fn gone(&self, error: io::Error) -> Verdict {
@@ -99,10 +99,6 @@ impl Watch for ControlWatch<'_> {
     fn moved(&mut self, progress: &Progress) {
         self.control.presence.set_progress(progress.done, progress.total);
     }
-}
-
-fn is_quit(line: &[u8]) -> bool {
-    command::urgent(line).is_some_and(|(_, urgent)| urgent == Urgent::Quit)
 }
 
 /// How far the transfer is, how fast, and how long it will take.

@@ -55,6 +55,18 @@ pub(crate) fn become_user(identity: &Identity, server_uid: u32) -> io::Result<()
     platform::verify(identity, server_uid)
 }
 
+/// Gives the calling thread a umask and a working directory of its own. `false` where threads cannot
+/// have them, or may not in this container: then the process's umask counts, which is 0, and callers
+/// mask modes by hand.
+pub(crate) fn leave_shared_umask() -> bool {
+    platform::leave_shared_umask()
+}
+
+/// Sets the umask of the calling thread, which has one of its own.
+pub(crate) fn set_umask(umask: u32) {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode((umask & 0o777) as rustix::fs::RawMode));
+}
+
 #[cfg(target_os = "linux")]
 mod platform {
     use std::io;
@@ -90,14 +102,20 @@ mod platform {
         Ok(())
     }
 
-    /// Gives the calling thread a working directory and umask of its own, unless a container
+    pub(super) fn leave_shared_umask() -> bool {
+        // Nothing changes for a thread that has its own already.
+        leave_shared_fs().unwrap_or(false)
+    }
+
+    /// Gives the calling thread a working directory and umask of its own; `false` where a container
     /// forbids that: the process's umask is 0, and nothing uses its working directory.
-    fn leave_shared_fs() -> io::Result<()> {
+    fn leave_shared_fs() -> io::Result<bool> {
         // SAFETY: only this thread's fs_struct is copied; no file descriptor,
         // which Rust's ownership of fds relies on, changes its meaning.
         match unsafe { unshare_unsafe(UnshareFlags::FS) } {
-            Err(err) if newer::is_absent(err) => Ok(()),
-            result => Ok(result?),
+            Err(err) if newer::is_absent(err) => Ok(false),
+            Err(err) => Err(err.into()),
+            Ok(()) => Ok(true),
         }
     }
 
@@ -165,6 +183,10 @@ mod platform {
     use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 
     use super::Identity;
+
+    pub(super) fn leave_shared_umask() -> bool {
+        false
+    }
 
     pub(super) fn become_user(identity: &Identity, _server_uid: u32) -> io::Result<()> {
         // macOS takes 16 groups and asks its directory for the others; the

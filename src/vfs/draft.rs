@@ -4,16 +4,16 @@
 //! that have no such files it has a name that listings leave out. Publishing gives it its final
 //! name in one step.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
-use super::{FileError, OPEN_FLAGS, OpenFile, UNIQUE_NAMES, Vfs, mode_bits};
+use super::{FileError, OPEN_FLAGS, OpenFile, Vfs, mode_bits};
 use crate::proto::path::VirtualPath;
 use crate::sys::files;
 
@@ -25,6 +25,15 @@ pub(crate) struct Draft {
     dir: OwnedFd,
     /// `None`: it has no name.
     name: Option<CString>,
+}
+
+/// What a draft may take the place of.
+pub(crate) enum Over<'a> {
+    /// EEXIST if there is anything.
+    Nothing,
+    Anything,
+    /// This file alone; ESTALE if another has its name by now.
+    Only(&'a File),
 }
 
 impl Drop for Draft {
@@ -50,54 +59,66 @@ impl Vfs {
         Ok(named_draft(dir, mode)?)
     }
 
-    /// Gives a draft the name of `path`. A file that has this name is replaced, or without
-    /// `replace` the error is EEXIST.
+    /// Gives a draft its name, that of `path`.
     pub(crate) fn publish(
         &self,
         draft: &mut Draft,
         file: &File,
         path: &VirtualPath,
-        replace: bool,
+        over: &Over<'_>,
     ) -> io::Result<()> {
         self.permit(path)?;
         let name = CString::new(path.file_name().ok_or(Errno::BUSY)?).map_err(|_| Errno::INVAL)?;
-        let dir = draft.dir.as_fd();
         if draft.name.is_none() {
-            if !replace {
-                return files::give_name(file.as_fd(), dir, &name);
+            if !matches!(over, Over::Only(_)) {
+                match files::give_name(file.as_fd(), draft.dir.as_fd(), &name) {
+                    Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                        if matches!(over, Over::Nothing) {
+                            return Err(err);
+                        }
+                    }
+                    result => return result,
+                }
             }
-            match files::give_name(file.as_fd(), dir, &name) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => (),
-                result => return result,
-            }
-            // To replace a name takes a rename, and only a file that has a name can be renamed.
-            let (hidden, ()) = with_free_name(|name| files::give_name(file.as_fd(), dir, name))?;
+            // Only a name can take another one's place.
+            let (hidden, ()) =
+                with_free_name(|name| files::give_name(file.as_fd(), draft.dir.as_fd(), name))?;
             draft.name = Some(hidden);
         }
         let dir = draft.dir.as_fd();
         let hidden = draft.name.as_deref().ok_or(Errno::NOENT)?;
-        match replace {
-            true => rustix::fs::renameat(dir, hidden, dir, &name)?,
-            false => files::rename_new(dir, hidden, dir, &name)?,
+        match over {
+            Over::Nothing => files::rename_new(dir, hidden, dir, &name)?,
+            Over::Anything => rustix::fs::renameat(dir, hidden, dir, &name)?,
+            Over::Only(old) => {
+                // What was there comes back under the draft's name, and is removed with it.
+                return replace_only(dir, hidden, &name, old);
+            }
         }
         draft.name = None;
         Ok(())
     }
+}
 
-    /// The first of `name`, `name.1`, `name.2` and so on that is free.
-    pub(crate) fn free_name(&self, path: &VirtualPath) -> Result<VirtualPath, FileError> {
-        let name = path.file_name().ok_or(FileError::NotPlainFile)?;
-        for number in 0..UNIQUE_NAMES {
-            let suffix = if number == 0 { String::new() } else { format!(".{number}") };
-            let unique =
-                path.parent().join(&[name, suffix.as_bytes()].concat()).map_err(|_| Errno::NAMETOOLONG)?;
-            match self.stat_link(&unique) {
-                Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(unique),
-                Err(err) => return Err(err.into()),
-                Ok(_) => (),
-            }
+/// Puts `hidden` in the place of `name`, if that is `old` still; ESTALE, and nothing changed, if not.
+/// What was there has the name `hidden` afterwards, where there is anything of that name.
+fn replace_only(dir: BorrowedFd<'_>, hidden: &CStr, name: &CStr, old: &File) -> io::Result<()> {
+    let old = files::stat(old.as_fd())?;
+    let is_old = |name: &CStr| {
+        files::stat_at(dir, name).is_ok_and(|there| (there.dev, there.ino) == (old.dev, old.ino))
+    };
+    match files::exchange(dir, hidden, name) {
+        Ok(()) if is_old(hidden) => Ok(()),
+        Ok(()) => {
+            files::exchange(dir, hidden, name)?;
+            Err(Errno::STALE.into())
         }
-        Err(Errno::EXIST.into())
+        Err(err) if err.kind() == io::ErrorKind::Unsupported && is_old(name) => {
+            Ok(rustix::fs::renameat(dir, hidden, dir, name)?)
+        }
+        Err(err) if err.kind() == io::ErrorKind::Unsupported => Err(Errno::STALE.into()),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Err(Errno::STALE.into()),
+        Err(err) => Err(err),
     }
 }
 
@@ -159,13 +180,13 @@ mod tests {
             drop(draft("dropped"));
             assert_eq!(names(), before);
             let (mut first, file) = draft("first");
-            vfs.publish(&mut first, &file, &path, false).unwrap();
+            vfs.publish(&mut first, &file, &path, &Over::Nothing).unwrap();
             assert_eq!((content().as_str(), names()), ("first", before + 1));
             let (mut second, file) = draft("second");
-            let refused = vfs.publish(&mut second, &file, &path, false).unwrap_err();
+            let refused = vfs.publish(&mut second, &file, &path, &Over::Nothing).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
             assert_eq!(content(), "first");
-            vfs.publish(&mut second, &file, &path, true).unwrap();
+            vfs.publish(&mut second, &file, &path, &Over::Anything).unwrap();
             drop((first, second));
             assert_eq!((content().as_str(), names()), ("second", before + 1));
             fs::remove_file(scratch.join("f")).unwrap();

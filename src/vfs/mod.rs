@@ -25,9 +25,10 @@ mod filter;
 mod glob;
 mod listing;
 mod owners;
+mod storing;
 
 pub(crate) use crate::sys::files::{Space, Stat};
-pub(crate) use draft::{DRAFTS, Draft};
+pub(crate) use draft::{DRAFTS, Draft, Over};
 pub(crate) use filter::Filter;
 pub(crate) use listing::{ListKind, ListLimits, ListRequest, ListingError};
 
@@ -147,13 +148,7 @@ impl Vfs {
     /// caller has taken the umask. Links are followed inside the root, even to a file that does not
     /// exist yet; but `New` follows none.
     pub(crate) fn create(&self, path: &VirtualPath, how: Create, mode: u32) -> Result<OpenFile, FileError> {
-        let flags = match how {
-            Create::Replace | Create::Update => OFlags::WRONLY,
-            Create::UpdateText => OFlags::RDWR,
-            Create::New => OFlags::WRONLY | OFlags::EXCL,
-            Create::Append => OFlags::WRONLY | OFlags::APPEND,
-        };
-        self.open_plain(path, OFlags::CREATE | flags, mode)
+        self.open_plain(path, OFlags::CREATE | how.flags(), mode)
     }
 
     /// Creates a file of this name, or of the first of `name.1`, `name.2` and so on that is free.

@@ -455,6 +455,19 @@ impl Client {
     }
 
     #[track_caller]
+    /// An upload that may be refused, before or while it runs: the code of its final reply.
+    pub(crate) fn upload_or_refusal(&mut self, command: &str, content: &[u8]) -> u16 {
+        match self.try_start(command) {
+            Ok(mut data) => {
+                // The server may hang up on what it does not want.
+                let _ = data.write_all(content);
+                drop(data);
+                self.reply().code
+            }
+            Err(reply) => reply.code,
+        }
+    }
+
     pub(crate) fn retr(&mut self, name: impl AsRef<[u8]>) -> Vec<u8> {
         self.download(verb("RETR", name))
     }

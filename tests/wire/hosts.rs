@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::server::{Folder, Server, run_to_its_end};
 
 fn start(lines: &str, more: &[&str]) -> (Folder, Server) {
-    let etc = Folder::new();
+    let etc = Folder::of_administrator();
     etc.write("ftphosts", lines.replace("ETC", etc.root().to_str().expect("a plain path")));
     let root = etc.root();
     let mut args = vec!["-c", root.to_str().expect("a plain path")];
@@ -94,7 +94,7 @@ fn virtual_hosts_are_read_anew_on_sighup() {
 #[test]
 fn a_file_that_cannot_be_understood_keeps_the_server_from_starting() {
     for line in ["127.0.0.2 - - - - more", "no.such.host.invalid", "deny joe", "127.0.0.2 no-such-account"] {
-        let etc = Folder::new();
+        let etc = Folder::of_administrator();
         etc.write("ftphosts", format!("# hosts\n{line}\n"));
         let root = etc.root();
         let root = root.to_str().expect("a plain path");
@@ -145,7 +145,7 @@ fn rules_say_who_may_log_in_from_where() {
 
 #[test]
 fn c_knows_where_somebody_comes_from() {
-    let etc = Folder::new();
+    let etc = Folder::of_administrator();
     etc.write("ftphosts", "deny anonymous 192.0.2.0/24\n");
     let root = etc.root();
     let root = root.to_str().expect("a plain path");

@@ -143,7 +143,7 @@ impl TransferLog {
 
     /// And the server that keeps it, with these options.
     pub(crate) fn with(options: &[&str]) -> (TransferLog, Server) {
-        let folder = Folder::new();
+        let folder = Folder::of_administrator();
         let path = folder.path("xferlog");
         let log = ["-L", path.to_str().expect("a plain path")];
         let server = Server::start(&[&log, options].concat());

@@ -30,6 +30,7 @@ mod restart;
 mod facts;
 mod listing;
 mod names;
+mod ownership;
 
 mod abort;
 mod data_port;

@@ -260,13 +260,21 @@ impl Server {
 pub(crate) struct Folder(Scratch);
 
 impl Folder {
+    /// One of the anonymous account's.
     pub(crate) fn new() -> Folder {
+        let folder = Folder::of_administrator();
+        give_to_anonymous(&folder.0.join("root"));
+        give_to_anonymous(&folder.0.join("outside"));
+        folder
+    }
+
+    /// One of whoever runs the server: logs go into no other.
+    pub(crate) fn of_administrator() -> Folder {
         let scratch = Scratch::new();
         for name in ["root", "outside"] {
             let path = scratch.join(name);
             fs::create_dir(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
             fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("our own folder");
-            give_to_anonymous(&path);
         }
         Folder(scratch)
     }

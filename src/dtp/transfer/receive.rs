@@ -187,7 +187,8 @@ impl<'a> Store<'a> {
     fn write_all(&mut self, mut bytes: &[u8], flow: &mut Flow<'_>) -> Result<(), TransferError> {
         self.claim(bytes.len() as u64)?;
         while !bytes.is_empty() {
-            let written = sockets::write(self.file, bytes).and_then(nonzero).map_err(write_error)?;
+            let written =
+                sockets::write(self.file, bytes).and_then(nonzero).map_err(TransferError::of_write)?;
             flow.count(written as u64);
             bytes = &bytes[written..];
         }
@@ -216,7 +217,7 @@ impl<'a> Store<'a> {
                     self.read_from(pipe, left, flow)?;
                     return Ok(false);
                 }
-                Err(err) => return Err(write_error(err)),
+                Err(err) => return Err(TransferError::of_write(err)),
             }
         }
         Ok(true)
@@ -249,13 +250,4 @@ impl<'a> Store<'a> {
 /// A file that takes nothing and gives no reason would be tried for ever.
 fn nonzero(count: usize) -> io::Result<usize> {
     if count == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(count) }
-}
-
-fn write_error(err: io::Error) -> TransferError {
-    match err.kind() {
-        io::ErrorKind::StorageFull => TransferError::NoSpace,
-        io::ErrorKind::QuotaExceeded => TransferError::OverQuota,
-        io::ErrorKind::FileTooLarge => TransferError::TooLarge,
-        _ => TransferError::FileWrite(err),
-    }
 }

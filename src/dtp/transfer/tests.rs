@@ -468,19 +468,28 @@ fn a_listing_arrives_however_it_is_made() {
     }
 }
 
+/// What there is room for.
+#[derive(Debug)]
+struct Room(std::sync::atomic::AtomicU64);
+
+impl Allowance for Room {
+    fn take(&self, bytes: u64) -> bool {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.0.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(bytes)).is_ok()
+    }
+}
+
 #[test]
 fn a_quota_counts_what_a_file_grows_by() {
-    use crate::dtp::{Quota, Tally};
-    let used = Tally::new(100);
     let (scratch, content) = (TestFile::new(b""), numbers(300_000));
-    let quota = |most| Quota { used: &used, most };
     // Ten bytes that are there already are written anew, and cost nothing.
     scratch.file.set_len(10).unwrap();
-    let target = Target { file: &scratch.file, range: Range::from(0), allowance: Some(&quota(300_090)) };
+    let room = Room(299_990.into());
+    let target = Target { file: &scratch.file, range: Range::from(0), allowance: Some(&room) };
     stor(&target, &content, &IMAGE, &LIMITS).unwrap();
-    assert_eq!(quota(300_090).left(), 0);
-    let target =
-        Target { file: &scratch.file, range: Range::from(300_000), allowance: Some(&quota(300_190)) };
+    assert!(!room.take(1));
+    let room = Room(100.into());
+    let target = Target { file: &scratch.file, range: Range::from(300_000), allowance: Some(&room) };
     let failure = stor(&target, &content, &IMAGE, &LIMITS).unwrap_err();
     assert!(matches!(failure.error, TransferError::OverQuota), "{failure:?}");
     assert_eq!(scratch.file.metadata().unwrap().len() - 300_000, failure.moved);

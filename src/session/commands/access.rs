@@ -109,6 +109,11 @@ impl Session {
             other => Some(other.map_err(|error| no_root(&account, &error))?),
         };
         let motd = self.motd(&account);
+        let umask = account.options.umask.unwrap_or(self.services.config.files.umask);
+        let own_umask = identity::leave_shared_umask();
+        if own_umask {
+            identity::set_umask(umask);
+        }
         let root = self.become_account(&account, root).map_err(|error| {
             // Half an identity is none: this thread does nothing more for anybody.
             log::error!("cannot become {}: {error}", shown(account.name.as_bytes()));
@@ -123,7 +128,7 @@ impl Session {
             hide_ids: config.files.hide_ids,
         };
         let hidden = config.files.hide_files.iter().chain(&account.options.hide).map(String::as_str);
-        let drafts = config.files.atomic_uploads.then_some(DRAFTS);
+        let drafts = [DRAFTS];
         let denied = config.files.deny_files.iter().map(String::as_str);
         let filter = Filter::new(hidden.chain(drafts), denied);
         let vfs = Rc::new(Vfs::new(root, viewer).filtered(filter));
@@ -134,7 +139,6 @@ impl Session {
             };
         let text = welcome(&account, code, note);
         let record = self.name_user(&account);
-        let umask = account.options.umask.unwrap_or(config.files.umask);
         let rates = Rates::of(&account, &config.limits);
         self.login = Login::LoggedIn(Box::new(LoggedIn {
             account,
@@ -142,6 +146,7 @@ impl Session {
             vfs,
             cwd,
             umask,
+            own_umask,
             rates,
             tally: None,
             _record: record,

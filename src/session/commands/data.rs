@@ -3,12 +3,12 @@
 
 use std::io;
 use std::mem;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clients::Quota;
 use crate::config::DataPolicy;
 use crate::dtp::{
-    ControlPair, DataConnection, DataPort, OpenError, Progress, Quota, Tally, TransferError, TransferFailure,
+    ControlPair, DataConnection, DataPort, OpenError, Progress, TransferError, TransferFailure,
     TransferLimits, Verdict, Watch,
 };
 use crate::events::{Change, ChangeKind, Direction, Paths, Transfer, What};
@@ -37,10 +37,9 @@ pub(in crate::session) enum Failure {
     /// There was no data connection.
     NotOpened(OpenError),
     Broken(TransferError),
+    /// The file was refused when the data connection was there already.
+    Refused(Stop),
 }
-
-/// The tally of the account's quota, and the bytes that go.
-pub(in crate::session) type Released = Option<(Arc<Tally>, u64)>;
 
 impl Session {
     /// Opens the data connection, says so with `opening`, lets `run` use it, and ends it in the way that fits.
@@ -48,7 +47,7 @@ impl Session {
         &mut self,
         opening: &Reply,
         flow: Flow,
-        run: impl FnOnce(&mut DataConnection, &mut dyn Watch) -> Result<u64, TransferFailure>,
+        run: impl FnOnce(&mut DataConnection, &mut dyn Watch) -> Result<u64, (u64, Failure)>,
     ) -> Outcome {
         let started = Instant::now();
         let end = |moved, result| Outcome { moved, elapsed: started.elapsed(), result };
@@ -81,9 +80,12 @@ impl Session {
                     self.parameters.data_port = DataPort::after(connection, self.parameters.transfer.mode);
                     end(moved, Ok(()))
                 }
-                Err(TransferFailure { moved, error }) => {
-                    connection.abandon(&error);
-                    end(moved, Err(Failure::Broken(error)))
+                Err((moved, failure)) => {
+                    match &failure {
+                        Failure::Broken(error) if !error.is_refusal() => connection.abandon(error),
+                        _ => connection.turn_away(),
+                    }
+                    end(moved, Err(failure))
                 }
             },
         }
@@ -95,9 +97,6 @@ impl Session {
         outcome: Outcome,
         unique: Option<Vec<u8>>,
     ) -> Result<Reply, Stop> {
-        use ReplyCode::{
-            CannotOpenDataConnection, ExceededStorage, InsufficientStorage, LocalError, TransferAborted,
-        };
         let failure = match outcome.result {
             Ok(()) => {
                 let text = match unique {
@@ -113,64 +112,15 @@ impl Session {
             Err(failure) => failure,
         };
         log::debug!("{}: transfer failed: {failure:?}", self.host());
-        let refusal =
-            |code, text: &str, error: &std::io::Error| refused(code, format!("{text}: {}", reason(error)));
+        if let Failure::NotOpened(OpenError::Aborted) | Failure::Broken(TransferError::Aborted) = failure {
+            let text = "Transfer aborted. Data connection closed.";
+            self.send(&Reply::new(ReplyCode::TransferAborted, text))?;
+            return Ok(Reply::new(ReplyCode::ClosingDataConnection, "Abort successful."));
+        }
         Err(match failure {
-            Failure::NotOpened(OpenError::Aborted) | Failure::Broken(TransferError::Aborted) => {
-                self.send(&Reply::new(TransferAborted, "Transfer aborted. Data connection closed."))?;
-                return Ok(Reply::new(ReplyCode::ClosingDataConnection, "Abort successful."));
-            }
-            Failure::NotOpened(OpenError::ControlLost(error))
-            | Failure::Broken(TransferError::ControlLost(error)) => Stop::Hangup(error),
-            Failure::NotOpened(OpenError::NotSet) => {
-                refused(CannotOpenDataConnection, "Use PORT or PASV first.")
-            }
-            Failure::NotOpened(OpenError::TimedOut) => {
-                refused(CannotOpenDataConnection, "Can't open data connection: timed out.")
-            }
-            Failure::NotOpened(OpenError::OnlyStrangers) => {
-                let text = "Can't open data connection: it must come from the address of this one.";
-                refused(CannotOpenDataConnection, text)
-            }
-            Failure::NotOpened(OpenError::Failed(error)) => {
-                refusal(CannotOpenDataConnection, "Can't open data connection", &error)
-            }
-            Failure::NotOpened(OpenError::Handshake(error)) => {
-                refused(CannotOpenDataConnection, format!("Can't secure data connection: {error}."))
-            }
-            Failure::NotOpened(OpenError::NotResumed) => {
-                let text = "The data connection must resume the TLS session of the control connection: \
-                            set your client to reuse TLS sessions.";
-                refused(ReplyCode::ProtocolNotSupported, text)
-            }
-            Failure::Broken(TransferError::DataLost(error)) => {
-                refusal(TransferAborted, "Data connection", &error)
-            }
-            Failure::Broken(TransferError::NoFile(CodecError::Truncated)) => {
-                refused(TransferAborted, "The data connection ended before the file did.")
-            }
-            Failure::Broken(TransferError::NoFile(CodecError::Malformed(why))) => {
-                refused(TransferAborted, format!("Not a file in this transfer mode: {why}."))
-            }
-            Failure::Broken(TransferError::TimedOut) => {
-                refused(TransferAborted, "Data connection timed out.")
-            }
-            Failure::Broken(TransferError::CutShort) => {
-                refused(LocalError, "The file became shorter while it was sent.")
-            }
-            Failure::Broken(TransferError::FileRead(error)) => {
-                refusal(LocalError, "Error reading file", &error)
-            }
-            Failure::Broken(TransferError::FileWrite(error)) => {
-                refusal(LocalError, "Error writing to file", &error)
-            }
-            Failure::Broken(TransferError::TooLarge) => {
-                refused(ExceededStorage, "The file would be too large.")
-            }
-            Failure::Broken(TransferError::NoSpace) => {
-                refused(InsufficientStorage, "No space left on device.")
-            }
-            Failure::Broken(TransferError::OverQuota) => refused(ExceededStorage, "Disk quota exceeded."),
+            Failure::NotOpened(error) => open_refusal(error),
+            Failure::Broken(error) => transfer_refusal(error),
+            Failure::Refused(refusal) => refusal,
         })
     }
 
@@ -187,7 +137,7 @@ impl Session {
         }
         let tally = self.tally(b".")?;
         let most = self.logged_in()?.account.options.quota;
-        let quota = tally.as_deref().zip(most).map(|(used, most)| Quota { used, most });
+        let quota = tally.zip(most).map(|(tally, most)| Quota { tally, most });
         if quota.is_some_and(|quota| size > quota.left()) {
             return Err(refused(ReplyCode::ExceededStorage, "That would exceed your quota."));
         }
@@ -252,15 +202,6 @@ impl Session {
             max_size: limits.max_file_size,
             min_free: limits.min_free_space,
         }
-    }
-
-    /// What a file has that is about to be removed or replaced, for the quota.
-    pub(in crate::session) fn released(&mut self, path: &VirtualPath) -> Result<Released, Stop> {
-        let services = Arc::clone(&self.services);
-        let login = self.logged_in()?;
-        let Some(_) = login.account.options.quota else { return Ok(None) };
-        let size = login.vfs.stat_link(path).ok().filter(|stat| stat.is_file()).map(|stat| stat.size);
-        Ok(services.quotas.known(&login.account.name).zip(size))
     }
 
     /// Counts and tells of the transfer of `target`, however it ended; `word` as ftpd calls it.
@@ -341,4 +282,59 @@ fn open_data_connection(
         watch.announce(opening).map_err(OpenError::ControlLost)?;
     }
     Ok(connection)
+}
+
+/// A transfer that dtp has ended before its time.
+pub(super) fn broken(failure: TransferFailure) -> (u64, Failure) {
+    (failure.moved, Failure::Broken(failure.error))
+}
+
+/// Why there is no data connection, as a reply.
+fn open_refusal(error: OpenError) -> Stop {
+    let cannot = |text: &str| refused(ReplyCode::CannotOpenDataConnection, text);
+    match error {
+        OpenError::Aborted => refused(ReplyCode::TransferAborted, "Transfer aborted."),
+        OpenError::ControlLost(error) => Stop::Hangup(error),
+        OpenError::NotSet => cannot("Use PORT or PASV first."),
+        OpenError::TimedOut => cannot("Can't open data connection: timed out."),
+        OpenError::OnlyStrangers => {
+            cannot("Can't open data connection: it must come from the address of this one.")
+        }
+        OpenError::Failed(error) => cannot(&format!("Can't open data connection: {}", reason(&error))),
+        OpenError::Handshake(error) => cannot(&format!("Can't secure data connection: {error}.")),
+        OpenError::NotResumed => refused(
+            ReplyCode::ProtocolNotSupported,
+            "The data connection must resume the TLS session of the control connection: \
+             set your client to reuse TLS sessions.",
+        ),
+    }
+}
+
+/// Why a transfer ended before its time, as a reply.
+pub(super) fn transfer_refusal(error: TransferError) -> Stop {
+    use ReplyCode::{ExceededStorage, InsufficientStorage, LocalError, TransferAborted};
+    match error {
+        TransferError::Aborted => refused(TransferAborted, "Transfer aborted."),
+        TransferError::ControlLost(error) => Stop::Hangup(error),
+        TransferError::DataLost(error) => {
+            refused(TransferAborted, format!("Data connection: {}", reason(&error)))
+        }
+        TransferError::NoFile(CodecError::Truncated) => {
+            refused(TransferAborted, "The data connection ended before the file did.")
+        }
+        TransferError::NoFile(CodecError::Malformed(why)) => {
+            refused(TransferAborted, format!("Not a file in this transfer mode: {why}."))
+        }
+        TransferError::TimedOut => refused(TransferAborted, "Data connection timed out."),
+        TransferError::CutShort => refused(LocalError, "The file became shorter while it was sent."),
+        TransferError::FileRead(error) => {
+            refused(LocalError, format!("Error reading file: {}", reason(&error)))
+        }
+        TransferError::FileWrite(error) => {
+            refused(LocalError, format!("Error writing to file: {}", reason(&error)))
+        }
+        TransferError::TooLarge => refused(ExceededStorage, "The file would be too large."),
+        TransferError::NoSpace => refused(InsufficientStorage, "No space left on device."),
+        TransferError::OverQuota => refused(ExceededStorage, "Disk quota exceeded."),
+    }
 }

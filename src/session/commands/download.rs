@@ -6,6 +6,7 @@ use crate::dtp::{self, Range, Source};
 use crate::events::Direction;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
+use crate::session::commands::data::broken;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
 use crate::tls::Flow;
 use crate::vfs::OpenFile;
@@ -31,6 +32,7 @@ impl Session {
                 &limits,
                 watch,
             )
+            .map_err(broken)
         });
         self.tell_transfer(&outcome, Direction::Outgoing, "get", &target);
         self.conclude(outcome, None)

@@ -1,6 +1,7 @@
 //! RNFR RNTO DELE MKD RMD PWD SIZE MDTM MFMT, SITE CHMOD and UTIME: RFC 959 section 4.1.3, RFC 3659.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::dtp;
 use crate::events::ChangeKind;
@@ -11,9 +12,8 @@ use crate::proto::params::RepresentationType;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
-use crate::session::commands::data::Released;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused, target_refusal};
-use crate::vfs::FileError;
+use crate::vfs::{FileError, Vfs};
 
 /// The largest file whose size in ASCII is counted: it must be read from end to end.
 const COUNTED_SIZE: u64 = 256 << 20;
@@ -34,24 +34,19 @@ impl Session {
             login.cwd.join(path).map_err(|_| bad_path()).and_then(not_the_root).map_err(target_refusal)?;
         login.may_make(&to, path)?;
         let replace = login.rights.overwrite;
-        let replaced = self.released(&to)?;
-        let renamed = self.logged_in()?.vfs.rename(&from, &to, replace);
+        let renamed = self.releasing(&to, |vfs| vfs.rename(&from, &to, replace))?;
         self.changed(ChangeKind::Rename, &from, Some(&to), renamed)
             .map_err(|error| target_refusal(io_refusal(path, &error)))?;
-        give_back(replaced);
         Ok(Reply::new(ReplyCode::FileActionOkay, "RNTO command successful."))
     }
 
     pub(in crate::session) fn dele(&mut self, path: &[u8]) -> Result<Reply, Stop> {
         let login = self.logged_in()?;
         let target = not_the_root(login.cwd.join(path).map_err(|_| bad_path())?)?;
-        let removed = self.released(&target)?;
-        let login = self.logged_in()?;
         let size = login.vfs.stat_link(&target).map_or(0, |stat| stat.size);
-        let deleted = login.vfs.remove_file(&target).map(|()| size);
+        let deleted = self.releasing(&target, |vfs| vfs.remove_file(&target))?.map(|()| size);
         self.tell_change(ChangeKind::Delete, &target, None, &deleted);
         deleted.map_err(|error| io_refusal(path, &error))?;
-        give_back(removed);
         Ok(Reply::new(ReplyCode::FileActionOkay, "DELE command successful."))
     }
 
@@ -71,7 +66,7 @@ impl Session {
         }
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         login.may_make(&target, path)?;
-        let made = login.vfs.make_dir(&target, 0o777 & !login.umask);
+        let made = login.vfs.make_dir(&target, login.new_mode(0o777));
         self.changed(ChangeKind::MakeDirectory, &target, None, made)
             .map_err(|error| io_refusal(path, &error))?;
         Ok(Reply::pathname(target.as_bytes(), "directory created."))
@@ -171,6 +166,24 @@ impl Session {
         Ok(Reply::new(ReplyCode::CommandOkay, "CHMOD command successful."))
     }
 
+    /// Lets `change` remove or replace the file at `path`, and gives an account with a quota back what
+    /// is no more.
+    fn releasing(
+        &mut self,
+        path: &VirtualPath,
+        change: impl FnOnce(&Vfs) -> io::Result<()>,
+    ) -> Result<io::Result<()>, Stop> {
+        let services = Arc::clone(&self.services);
+        let login = self.logged_in()?;
+        let quota = login.account.options.quota;
+        let tally = quota.and_then(|_| services.quotas.known(&login.account.name));
+        let vfs = &login.vfs;
+        Ok(match tally {
+            Some(tally) => tally.releasing(|| vfs.releasing(path, || change(vfs))),
+            None => change(vfs),
+        })
+    }
+
     /// Tells of a change, made or refused, and gives its result on.
     fn changed(
         &self,
@@ -191,12 +204,6 @@ fn not_the_root(path: VirtualPath) -> Result<VirtualPath, Stop> {
         return Err(refused(ReplyCode::FileUnavailable, "/: The root stays where it is."));
     }
     Ok(path)
-}
-
-fn give_back(released: Released) {
-    if let Some((tally, bytes)) = released {
-        tally.give_back(bytes);
-    }
 }
 
 /// Unix seconds of a time in UTC, if the calendar has it.

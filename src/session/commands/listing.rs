@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::dtp::{Outgoing, TransferError, TransferFailure};
+use crate::dtp::{Outgoing, TransferError};
 use crate::proto::command::{Access, CommandSpec};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
+use crate::session::commands::data::{Failure, broken};
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
 use crate::tls::Flow;
 use crate::vfs::{FileError, ListKind, ListLimits, ListRequest, ListingError};
@@ -47,16 +48,13 @@ impl Session {
             match listing.write(&mut |piece| outgoing.write(piece)) {
                 Ok(listed) => truncated = listed.truncated,
                 Err(ListingError::Files(error)) => {
-                    return Err(TransferFailure {
-                        moved: outgoing.moved(),
-                        error: TransferError::FileRead(error),
-                    });
+                    return Err((outgoing.moved(), Failure::Broken(TransferError::FileRead(error))));
                 }
                 Err(ListingError::Sink(error)) => {
-                    return Err(TransferFailure { moved: outgoing.moved(), error });
+                    return Err((outgoing.moved(), Failure::Broken(error)));
                 }
             }
-            outgoing.finish()
+            outgoing.finish().map_err(broken)
         });
         let reply = self.conclude(outcome, None)?;
         if truncated && !reply.is_negative() {

@@ -16,7 +16,7 @@ impl Session {
         let Some(new) = mask else {
             return Ok(Reply::new(ReplyCode::CommandOkay, format!("Current UMASK is {old:03o}")));
         };
-        login.umask = new;
+        login.set_umask(new);
         Ok(Reply::new(ReplyCode::CommandOkay, format!("UMASK set to {new:03o} (was {old:03o})")))
     }
 

@@ -12,13 +12,15 @@ use rustix::fs::{AtFlags, FileType, StatVfsMountFlags, Timespec, Timestamps};
 
 mod appending;
 mod directory;
+mod holding;
 mod naming;
 mod permissions;
 
 pub(crate) use appending::open_to_append;
 pub(crate) use directory::{DirBuffer, read_dir};
-pub(crate) use naming::{give_name, nameless, rename_new};
-pub(crate) use permissions::{chmod_at, may};
+pub(crate) use holding::{flush, hold, sync, sync_all};
+pub(crate) use naming::{exchange, give_name, nameless, rename_new};
+pub(crate) use permissions::{chmod_at, may, set_mode};
 
 /// How a directory is opened that is only passed through or operated in: search
 /// permission is enough for that, read permission is not needed.

@@ -27,6 +27,18 @@ pub(crate) fn rename_new(
     }
 }
 
+/// Lets two names of one directory change places, so that what had the second one is not lost.
+/// `Unsupported` where the system or the file system cannot do that.
+pub(crate) fn exchange(dir: BorrowedFd<'_>, one: &CStr, other: &CStr) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    match rustix::fs::renameat_with(dir, one, dir, other, rustix::fs::RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => (),
+        result => return Ok(result?),
+    }
+    _ = (dir, one, other);
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A new file in `dir` that has no name, for reading and writing; `None` where the system
 /// or the file system has no such files, or could not give one its name later.
 pub(crate) fn nameless(dir: BorrowedFd<'_>, mode: Mode) -> io::Result<Option<OwnedFd>> {

@@ -122,6 +122,11 @@ fn chmod_no_follow(dir: BorrowedFd<'_>, name: &CStr, mode: Mode) -> io::Result<(
     Ok(rustix::fs::chmodat(dir, name, mode, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
+/// Gives an open file the permission bits `mode` (0 to 0o7777).
+pub(crate) fn set_mode(file: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode((mode & 0o7777) as rustix::fs::RawMode))?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
