@@ -7,7 +7,6 @@
 //! file, so some of those given back stay open ("warm") for the next session.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::sys::sockets;
+use crate::sys::{random, sockets};
 
 /// How long a session waits for a port when all are lent.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -101,9 +100,10 @@ impl PortAllocator {
         let deadline = Instant::now() + self.patience;
         // Ports that other programs hold.
         let mut taken = PortSet::default();
+        let mut draw = random::number();
         let mut table = self.table.lock();
         loop {
-            let Some(offer) = table.offer(local, self.low, &taken) else {
+            let Some(offer) = table.offer(local, self.low, &taken, draw) else {
                 if self.returned.wait_until(&mut table, deadline).timed_out() {
                     return Err(io::Error::new(io::ErrorKind::AddrInUse, "every passive port is in use"));
                 }
@@ -116,6 +116,7 @@ impl PortAllocator {
                 Ok(lease) => return Ok(lease),
                 Err((port, err)) if err.kind() == io::ErrorKind::AddrInUse => {
                     taken.insert(usize::from(port - self.low));
+                    draw = random::number();
                     table = self.table.lock();
                     table.put_back(port, self.low, None);
                     // Whoever waits may have better luck with another address.
@@ -178,18 +179,19 @@ impl Drop for PortLease {
 }
 
 impl Table {
-    fn offer(&mut self, local: SocketAddr, low: u16, taken: &PortSet) -> Option<Offer> {
+    /// `draw` is a random number.
+    fn offer(&mut self, local: SocketAddr, low: u16, taken: &PortSet, draw: u64) -> Option<Offer> {
         let fitting: Vec<usize> =
             (0..self.warm.len()).filter(|&at| same_place(self.warm[at].address, local)).collect();
         let free = self.free.len() - self.free.common(taken);
         if fitting.len() < WARM && free > 0 {
-            let index = self.free.nth_without(random_below(free), taken)?;
+            let index = self.free.nth_without(below(free, draw), taken)?;
             self.free.remove(index);
             return Some(Offer::Port(low + index as u16, None));
         }
         // Enough are warm, or the range is short.
         if !fitting.is_empty() {
-            return self.warm.remove(fitting[random_below(fitting.len())]).map(Offer::Warm);
+            return self.warm.remove(fitting[below(fitting.len(), draw)]).map(Offer::Warm);
         }
         let oldest = self.warm.pop_front()?;
         Some(Offer::Port(oldest.address.port(), Some(oldest)))
@@ -292,11 +294,9 @@ impl PortSet {
     }
 }
 
-/// A number below `bound` that outsiders cannot foresee: std keys every
-/// `RandomState` from the system's random numbers.
-fn random_below(bound: usize) -> usize {
-    let random = RandomState::new().hash_one(0u8);
-    ((u128::from(random) * bound as u128) >> 64) as usize
+/// Where a random number falls among so many.
+fn below(bound: usize, draw: u64) -> usize {
+    ((u128::from(draw) * bound as u128) >> 64) as usize
 }
 
 #[cfg(test)]
@@ -319,7 +319,7 @@ pub(super) mod tests {
     /// those the kernel gives out.
     pub(in crate::dtp) fn unused_range(count: u16) -> (u16, u16) {
         static NEXT: OnceLock<AtomicU16> = OnceLock::new();
-        let next = NEXT.get_or_init(|| AtomicU16::new(10_000 + random_below(10_000) as u16));
+        let next = NEXT.get_or_init(|| AtomicU16::new(10_000 + below(10_000, random::number()) as u16));
         loop {
             let low = next.fetch_add(count, Ordering::Relaxed);
             let range = (low, low + count - 1);

@@ -15,6 +15,7 @@ mod newer;
 pub(crate) mod notify;
 pub(crate) mod pam;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod root;
 pub(crate) mod sandbox;
 pub(crate) mod shadow;
