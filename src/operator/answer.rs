@@ -17,7 +17,7 @@ use crate::events::What;
 use crate::session::Services;
 use crate::sys::process::{self, PidFile};
 use crate::sys::sockets::{self, Pause};
-use crate::sys::unix;
+use crate::sys::unix_peer;
 
 /// Questions that are answered at the same time.
 const MOST: usize = 4;
@@ -144,7 +144,7 @@ impl Drop for Place {
 
 /// The socket's mode says so too; this does not depend on the system's heeding it.
 fn may_ask(stream: &UnixStream) -> io::Result<bool> {
-    let uid = unix::peer_uid(stream)?;
+    let uid = unix_peer::peer_uid(stream)?;
     let allowed = uid == 0 || uid == rustix::process::geteuid().as_raw();
     if !allowed {
         log::warn!("the account with uid {uid} asked for what is the operator's");

@@ -20,5 +20,5 @@ pub(crate) mod root;
 pub(crate) mod sandbox;
 pub(crate) mod shadow;
 pub(crate) mod sockets;
-pub(crate) mod unix;
+pub(crate) mod unix_peer;
 pub(crate) mod wtmp;
