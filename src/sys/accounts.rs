@@ -1,7 +1,7 @@
 //! The accounts of the operating system: the passwd and group databases, /etc/shells.
 //!
-//! A name service that fails is an error here and not an unknown account, so
-//! that nobody is let in, or told that he does not exist, by mistake.
+//! A name service that fails is an error here and not an unknown account, so that
+//! nobody is let in, or told that there is no such account, by mistake.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -31,7 +31,7 @@ pub(crate) enum Verdict {
     Locked,
     AccountExpired,
     PasswordExpired,
-    /// It could not be found out.
+    /// The system could not say.
     Unavailable,
 }
 
@@ -154,7 +154,7 @@ unsafe fn look_up_passwd(
     unsafe { look_up(ask, convert) }
 }
 
-/// A C string of what may hold a NUL, which no name in a database does.
+/// The name as a C string; `None` when it has a NUL in it, as no name in a database has.
 pub(crate) fn c_name(name: &[u8]) -> Option<CString> {
     CString::new(name).ok()
 }

@@ -106,8 +106,8 @@ fn is_internet_socket(fd: BorrowedFd<'_>) -> bool {
     rustix::net::getsockname(fd).is_ok_and(|address| SocketAddr::try_from(address).is_ok())
 }
 
-/// Whatever of standard input, output and error is a client's or a listening
-/// socket becomes /dev/null.
+/// Puts /dev/null in the place of those of standard input, output and error that are
+/// Internet sockets.
 fn silence_stdio() -> io::Result<()> {
     let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     if is_internet_socket(io::stdin().as_fd()) {
@@ -160,7 +160,7 @@ fn listens(fd: &OwnedFd) -> io::Result<bool> {
     Ok(rustix::net::getpeername(fd) == Err(rustix::io::Errno::NOTCONN))
 }
 
-/// Again, because inetd's queues are short.
+/// Listens once more, with a longer queue: inetd's are short.
 fn listen(fd: &OwnedFd, backlog: i32) -> io::Result<()> {
     rustix::net::listen(fd, backlog)?;
     Ok(rustix::io::ioctl_fionbio(fd, true)?)

@@ -1,4 +1,5 @@
-//! The control connection's socket: setting it up, waiting for it, reading what is there.
+//! A connection on which two parties talk, little at a time and for long: setting it up,
+//! waiting for it, reading what is there.
 
 use std::io;
 use std::net::TcpStream;
@@ -10,7 +11,7 @@ use rustix::net::{RecvFlags, recv};
 
 use super::sockets::{self, PollFd, PollFlags};
 
-/// A peer that vanished without a word is noticed after some minutes more than this.
+/// After so long without traffic the peer is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(120);
 
 /// What ended a wait.
@@ -23,9 +24,9 @@ pub(crate) enum Woken {
     TimedOut,
 }
 
-/// Sets a fresh control connection up: replies leave at once, a write that nobody takes fails
-/// after `write_timeout`, a dead peer is noticed, and urgent data stays in the stream,
-/// where the Telnet Synch looks for it (RFC 1123 section 4.1.2.12).
+/// Sets a fresh connection up: what is written leaves at once, a write that nobody takes fails
+/// after `write_timeout`, a peer that is gone is noticed, and urgent data keeps its place in the
+/// stream.
 pub(crate) fn prepare(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(write_timeout))?;

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-/// The way to whoever wants to know; nothing is said where nobody does.
+/// The socket of the service manager. Where there is none, nothing is said.
 pub(crate) struct Notifier {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
@@ -49,7 +49,7 @@ impl Notifier {
         self.say(&format!("STOPPING=1\nSTATUS={status}"));
     }
 
-    /// The main thread is not stuck.
+    /// The thread that calls this is not stuck.
     pub(crate) fn alive(&self) {
         self.say("WATCHDOG=1");
     }

@@ -1,4 +1,4 @@
-//! UNIX sockets: who is at the other end.
+//! Who is at the other end of a UNIX socket.
 
 use std::io;
 use std::os::unix::net::UnixStream;

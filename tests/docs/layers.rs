@@ -106,6 +106,23 @@ fn only_sys_is_unsafe_and_knows_libc_and_the_operating_system() {
     }
 }
 
+/// Comments and tests count, too: whoever reads `sys` need not know what ferryd is for.
+#[test]
+fn sys_speaks_of_no_protocol() {
+    const WORDS: [&str; 7] = ["ftp", "telnet", "iac", "pasv", "abor", "retr", "stor"];
+    const PHRASES: [&str; 5] = ["rfc 959", "control connection", "data connection", "reply code", "port 20"];
+    for file in sources().iter().filter(|file| file.name.starts_with("sys/")) {
+        let path = format!("{}/src/{}", env!("CARGO_MANIFEST_DIR"), file.name);
+        let text = std::fs::read_to_string(path).unwrap().to_lowercase();
+        for (number, line) in text.lines().enumerate() {
+            let mut words = line.split(|letter: char| !letter.is_alphanumeric());
+            let phrase = PHRASES.iter().copied().find(|phrase| line.contains(phrase));
+            let found = words.find(|word| WORDS.contains(word)).or(phrase);
+            assert_eq!(found, None, "src/{}:{}", file.name, number + 1);
+        }
+    }
+}
+
 /// A path-name becomes a `VirtualPath` at the door, and only `vfs` makes it one of the system's.
 #[test]
 fn no_handler_has_a_path_of_the_operating_system() {

@@ -81,7 +81,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Each in its place.
+    /// All of them, in the order of their declaration.
     pub(crate) const ALL: [Kind; 8] = [
         Kind::File,
         Kind::Directory,

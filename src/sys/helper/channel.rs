@@ -21,6 +21,12 @@ use zeroize::Zeroizing;
 /// The most octets a message has.
 pub(crate) const MAX_MESSAGE: usize = 4096;
 
+/// Without waiting, and with close-on-exec for a file that comes along, where the system can do so at once.
+#[cfg(target_os = "linux")]
+const RECEIVE: RecvFlags = RecvFlags::DONTWAIT.union(RecvFlags::CMSG_CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const RECEIVE: RecvFlags = RecvFlags::DONTWAIT;
+
 /// One end of a connection that carries messages.
 pub(crate) struct Channel(OwnedFd);
 
@@ -121,11 +127,15 @@ impl Channel {
         while !rest.is_empty() {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
-            match recvmsg(&self.0, &mut [IoSliceMut::new(rest)], &mut control, receive_flags()) {
+            match recvmsg(&self.0, &mut [IoSliceMut::new(rest)], &mut control, RECEIVE) {
                 Ok(received) => {
                     for message in control.drain() {
                         if let RecvAncillaryMessage::ScmRights(fds) = message {
-                            fds.for_each(|new| *fd = Some(new));
+                            for new in fds {
+                                // Where RECEIVE did not say so.
+                                rustix::io::fcntl_setfd(&new, FdFlags::CLOEXEC)?;
+                                *fd = Some(new);
+                            }
                         }
                     }
                     match received.bytes {
@@ -157,18 +167,6 @@ impl Channel {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-#[cfg(target_os = "linux")]
-fn receive_flags() -> RecvFlags {
-    RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC
-}
-
-/// What is received is not closed by exec(2) there; the helpers' parent sets it
-/// itself, when it keeps it.
-#[cfg(not(target_os = "linux"))]
-fn receive_flags() -> RecvFlags {
-    RecvFlags::DONTWAIT
 }
 
 impl AsFd for Channel {

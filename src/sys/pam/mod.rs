@@ -193,8 +193,8 @@ impl Transaction<'_> {
         self.delete_credentials();
     }
 
-    /// A fork of this process goes on with the transaction: here its end must
-    /// not undo what that one does.
+    /// The child of a fork goes on with the transaction. Here it is forgotten, without
+    /// undoing what the child does.
     pub(crate) fn hand_on(mut self) {
         self.handed_on = true;
     }

@@ -8,8 +8,8 @@ use rustix::stdio;
 
 use super::fork::{Forked, fork};
 
-/// A detached process, whose caller still waits to hear how the start went.
-/// Dropped without a word, the caller exits with 1.
+/// A detached process, whose caller still waits to hear how the start went. If this
+/// is dropped, the caller exits with 1.
 #[must_use = "the caller waits until it is told"]
 pub(crate) struct Detached(PipeWriter);
 

@@ -1,4 +1,4 @@
-//! The process: what it inherits, what it may have, and what the system knows of it.
+//! The process: what it inherits, what it may have, and what the system says of it.
 //!
 //! Its parts have their own files: detaching from the caller, the pid file, signals, the
 //! descriptors that wake threads, and the threads themselves.
@@ -60,8 +60,8 @@ fn raise_fd_limit() {
     }
 }
 
-/// Whatever descriptors the process was started with, beyond the standard ones, are not for the
-/// programs that it starts. A system that does not list them leaves them to those.
+/// The programs that the process starts get none of the descriptors that it was started with, but
+/// for the standard ones. A system that does not list them leaves them as they are.
 fn close_on_exec() {
     let Ok(listed) = fs::read_dir("/dev/fd") else { return };
     let numbers = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -1,4 +1,4 @@
-//! Signals: those that the server answers, as file descriptors to poll.
+//! Signals: those that the server answers, as file descriptors to poll, and those that must not end it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -76,7 +76,7 @@ fn signals(numbers: &[i32]) -> io::Result<UnixStream> {
 /// Signals that a call, a limit or a timer of this process raises, and that would end it with
 /// all its clients: a write to a pipe or a socket that nobody reads, or to a file that grows past
 /// the limit (ulimit -f), too much processor time (ulimit -t), timers that outlive execve(2), input
-/// on a descriptor that somebody set to say so.
+/// on a descriptor whose owner asked for a signal.
 const OF_CALLS: [i32; 7] =
     [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGXCPU, libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO];
 
@@ -86,8 +86,8 @@ pub(super) fn ignore_those_of_calls() -> io::Result<()> {
     OF_CALLS.iter().try_for_each(|&signal| dispose(signal, Disposition::Ignored))
 }
 
-/// Every signal does what it does by default, in a process that is to run modules of others.
-/// Files that grow past the limit stay errors of the call: a module's log must not cost a login.
+/// These signals do again what they do by default, for a process that is to run modules of others.
+/// A file that grows past the limit stays an error of the call: a module's log must not cost a login.
 pub(crate) fn reset_signals() -> io::Result<()> {
     let others = OF_CALLS.into_iter().filter(|&signal| signal != libc::SIGXFSZ);
     [SIGHUP, SIGINT, SIGTERM, libc::SIGCHLD]
@@ -96,7 +96,7 @@ pub(crate) fn reset_signals() -> io::Result<()> {
         .try_for_each(|signal| dispose(signal, Disposition::Default))
 }
 
-/// What becomes of a signal. Neither is a function that would run in the middle of another.
+/// A signal does what it does by default, or nothing. No function is called for it.
 #[derive(Clone, Copy)]
 enum Disposition {
     Default,

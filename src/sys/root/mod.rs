@@ -146,7 +146,7 @@ fn open_in_root(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, mode: Mode) ->
     Err(Errno::AGAIN)
 }
 
-/// Asked once for each root, of the root itself: later an EPERM may be meant.
+/// Asked once for each root, about the root itself: later an EPERM may be a file's own.
 #[cfg(target_os = "linux")]
 fn openat2_works(root: BorrowedFd<'_>) -> bool {
     match open_in_root(root, b".", DIRECTORY, Mode::empty()) {

@@ -49,9 +49,9 @@ impl Program {
         self.answer(answer);
     }
 
-    /// Answers for all system calls at once, by halving the sorted list. For each filter of each
-    /// thread the kernel tries all its numbers: with one comparison after the other that is most
-    /// of what a login costs.
+    /// Finds out whether the system call is in the sorted list, by halving it again and again. The
+    /// kernel runs each new filter once for every number that there is, to know which it always
+    /// allows: with one comparison after the other this would be most of what a login costs.
     pub(super) fn refuse_all(&mut self, refused: &[u32]) {
         const FEW: usize = 3;
         if refused.len() <= FEW {

@@ -118,7 +118,7 @@ const REFUSED: &[c_long] = &[
     SYS_mknodat,
 ];
 
-/// Those that only the oldest architecture has.
+/// Those that x86-64 has and newer architectures have not.
 #[cfg(target_arch = "x86_64")]
 const REFUSED_HERE: &[c_long] = &[
     SYS_fork,
@@ -141,9 +141,9 @@ const REFUSED_PRCTL: &[c_int] =
 /// x86-64 kernels take the calls of another table with this bit set.
 const X32_BIT: u32 = 0x4000_0000;
 
-/// The filter: a third of what seccompiler's own compiler makes of such a list,
-/// a search where that has a chain, and an answer other than the end of the
-/// server to calls of another architecture.
+/// The filter. seccompiler could compile the list, too: into three times as many instructions,
+/// which compare with one number after the other, and which end the process, with all its
+/// clients, at a call of another architecture.
 fn compile(architecture: u32) -> BpfProgram {
     let mut program = Program::default();
     program.load(4); // seccomp_data.arch

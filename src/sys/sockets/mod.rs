@@ -50,8 +50,8 @@ pub(crate) fn accept_nonblocking(listener: &TcpListener) -> io::Result<(TcpStrea
     kernel::accept(listener, true)
 }
 
-/// Whether a failed accept(2) concerns one client that is already gone, and not
-/// the listener: accept(2) has Linux pass a new connection's network errors on.
+/// Whether a failed accept(2) concerns one client that is already gone, and not the
+/// listener: Linux reports the network errors of a new connection there, see accept(2).
 pub(crate) fn is_lost_client(err: &io::Error) -> bool {
     #[cfg(target_os = "linux")]
     if Errno::from_io_error(err) == Some(Errno::NONET) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::net::sockopt;
 
-/// Urgent data stays in the stream, where the Telnet Synch of an ABOR belongs.
+/// Urgent data keeps its place in the stream, in front of what was sent after it.
 pub(crate) fn set_oobinline(stream: &TcpStream) -> io::Result<()> {
     Ok(sockopt::set_socket_oobinline(stream, true)?)
 }
