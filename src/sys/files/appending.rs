@@ -1,14 +1,21 @@
-//! Files that the server appends to for years, by a path of the administrator's: the way to them is
-//! one that no other account can turn elsewhere, and opening them waits for nobody.
+//! Files that the server appends to for years, by a path of the administrator's: no other account
+//! can lead the server to a file that it did not make, and opening waits for nobody.
+//!
+//! An account may put a link, or another file, into a directory of its own. So the way is walked by
+//! descriptors, and below such a directory neither links nor the files of others count.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
+
+use super::SEARCH;
 
 /// As many links as Linux follows in one path.
 const MOST_LINKS: usize = 40;
@@ -19,90 +26,159 @@ const MOST_LINKS: usize = 40;
 /// what is written meanwhile is kept, as much as the system has room for.
 ///
 /// # Errors
-/// `PermissionDenied` when an account other than root and ours could put another file in its place.
+/// `PermissionDenied` for what an account other than root and ours may have put there.
 /// The text begins with the path.
 pub(crate) fn open_to_append(path: &Path, create: bool) -> io::Result<File> {
     open(path, create).map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
 }
 
 fn open(path: &Path, create: bool) -> io::Result<File> {
-    let way = Way::to(path)?;
-    let open = |read| {
-        let links = if way.by_descriptor { 0 } else { libc::O_NOFOLLOW };
-        let flags = links | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let mut options = OpenOptions::new();
-        options.append(true).read(read).create(create).mode(0o640).custom_flags(flags).open(&way.end)
-    };
-    let file = match open(false) {
-        Ok(file) if file.metadata()?.file_type().is_fifo() => open(true)?,
+    let end = End::of(path)?;
+    match end.open(OFlags::WRONLY, create) {
+        Ok(file) if FileType::from_raw_mode(fstat(&file)?.st_mode).is_fifo() => end.open(OFlags::RDWR, false),
         Err(err) if Errno::from_io_error(&err) == Some(Errno::NXIO) => {
             log::warn!("{}: nobody reads from this FIFO yet", path.display());
-            open(true)?
+            end.open(OFlags::RDWR, false)
         }
-        other => other?,
-    };
-    if way.is_shared {
-        check_file(&file.metadata()?)?;
+        other => other,
     }
-    Ok(file)
 }
 
-/// The way to a file, its links followed.
-struct Way {
-    end: PathBuf,
-    /// The directory is one where everybody may put files, such as /tmp.
-    is_shared: bool,
-    /// The end is the link of an open file in /proc, such as the one behind /dev/stdout.
-    by_descriptor: bool,
+/// Where a path ends: a directory, and a name in it.
+struct End {
+    place: Place,
+    name: OsString,
+    /// The link of an open file in /proc, such as the one behind /dev/stdout, which is followed.
+    is_descriptor: bool,
 }
 
-impl Way {
-    fn to(path: &Path) -> io::Result<Way> {
+/// A directory on the way.
+struct Place {
+    fd: OwnedFd,
+    whose: Whose,
+}
+
+#[derive(Clone, Copy)]
+enum Whose {
+    /// Root's or ours, as all those before it.
+    Ours,
+    /// Everybody may put something there, and move only that, as in /tmp.
+    Shared,
+    /// Another account may put there what it likes, or move it there.
+    Others { uid: u32 },
+}
+
+impl End {
+    fn of(path: &Path) -> io::Result<End> {
         let mut left: VecDeque<OsString> = names(path).collect();
-        let mut place = PathBuf::from("/");
-        let mut is_shared = check_directory(&place, &fs::metadata(&place)?)?;
-        let mut links = 0;
+        let mut place = Place::root()?;
+        let (mut links, mut by_kernel) = (0, path.starts_with("/proc"));
         while let Some(name) = left.pop_front() {
-            let next = place.join(&name);
-            let meta = match fs::symlink_metadata(&next) {
-                Err(err) if err.kind() == io::ErrorKind::NotFound && left.is_empty() => None,
+            if by_kernel && left.is_empty() {
+                return Ok(End { place, name, is_descriptor: true });
+            }
+            let meta = match place.look_at(&name) {
+                Err(Errno::NOENT) if left.is_empty() => None,
                 found => Some(found?),
             };
-            match meta {
-                // The kernel's own; what they say is no path.
-                Some(meta) if meta.is_symlink() && place.starts_with("/proc") => {
-                    let end = left.iter().fold(next, |end, name| end.join(name));
-                    return Ok(Way { end, is_shared: false, by_descriptor: true });
-                }
-                Some(meta) if meta.is_symlink() => {
+            match meta.map(|meta| FileType::from_raw_mode(meta.st_mode)) {
+                Some(FileType::Symlink) => {
                     links += 1;
                     if links > MOST_LINKS {
                         return Err(Errno::LOOP.into());
                     }
-                    if is_shared {
-                        check_owner(&next, &meta)?;
-                    }
-                    let target = fs::read_link(&next)?;
+                    let target = place.read_link(&name)?;
                     if target.is_absolute() {
-                        place = PathBuf::from("/");
+                        place = Place::root()?;
+                        // What the kernel's own links say is not always a path.
+                        by_kernel = target.starts_with("/proc");
                     }
                     names(&target).rev().for_each(|name| left.push_front(name));
                 }
-                Some(meta) if meta.is_dir() => {
-                    // What `..` leads to has been looked at on the way down.
-                    is_shared = check_directory(&next, &meta)?;
-                    if name == ".." {
-                        place.pop();
-                    } else {
-                        place = next;
-                    }
-                }
-                Some(_) if !left.is_empty() => return Err(io::ErrorKind::NotADirectory.into()),
-                _ => return Ok(Way { end: next, is_shared, by_descriptor: false }),
+                Some(FileType::Directory) => place = place.enter(&name)?,
+                Some(_) if !left.is_empty() => return Err(Errno::NOTDIR.into()),
+                _ => return Ok(End { place, name, is_descriptor: false }),
             }
         }
         Err(io::ErrorKind::IsADirectory.into())
     }
+
+    fn open(&self, how: OFlags, create: bool) -> io::Result<File> {
+        let mut flags = how | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        flags.set(OFlags::CREATE, create);
+        flags.set(OFlags::NOFOLLOW, !self.is_descriptor);
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
+        let file = openat(&self.place.fd, &self.name, flags, mode)?;
+        self.place.check(&fstat(&file)?)?;
+        Ok(File::from(file))
+    }
+}
+
+impl Place {
+    fn root() -> io::Result<Place> {
+        let fd = openat(CWD, "/", SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let whose = Whose::from(&fstat(&fd)?);
+        Ok(Place { fd, whose })
+    }
+
+    fn look_at(&self, name: &OsStr) -> rustix::io::Result<Stat> {
+        statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    fn enter(&self, name: &OsStr) -> io::Result<Place> {
+        let flags = SEARCH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(&self.fd, name, flags, Mode::empty())?;
+        let whose = match self.whose {
+            Whose::Others { .. } => self.whose,
+            Whose::Ours | Whose::Shared => Whose::from(&fstat(&fd)?),
+        };
+        Ok(Place { fd, whose })
+    }
+
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        match self.whose {
+            Whose::Ours => (),
+            Whose::Shared if is_ours(&self.look_at(name)?) => (),
+            _ => return Err(self.denied("is a link")),
+        }
+        let target = readlinkat(&self.fd, name, Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()).into())
+    }
+
+    /// Whether a file may be there for us. A file that an account has made in its own directory harms
+    /// nobody else; a second name may be that of somebody else's file.
+    fn check(&self, file: &Stat) -> io::Result<()> {
+        let allowed = match self.whose {
+            Whose::Ours => return Ok(()),
+            Whose::Shared => is_ours(file),
+            Whose::Others { uid } => is_ours(file) || file.st_uid == uid,
+        };
+        if allowed && file.st_nlink <= 1 { Ok(()) } else { Err(self.denied("may be somebody else's file")) }
+    }
+
+    fn denied(&self, what: &str) -> io::Error {
+        let place = match self.whose {
+            Whose::Ours => "in a directory of ours".to_owned(),
+            Whose::Shared => "in a directory for everybody".to_owned(),
+            Whose::Others { uid } => format!("below a directory of another account (uid {uid})"),
+        };
+        io::Error::new(io::ErrorKind::PermissionDenied, format!("{what} {place}"))
+    }
+}
+
+impl From<&Stat> for Whose {
+    fn from(meta: &Stat) -> Whose {
+        let mode = Mode::from_raw_mode(meta.st_mode);
+        match (is_ours(meta), mode.contains(Mode::WOTH), mode.contains(Mode::SVTX)) {
+            (true, false, _) => Whose::Ours,
+            (true, true, true) => Whose::Shared,
+            _ => Whose::Others { uid: meta.st_uid },
+        }
+    }
+}
+
+fn is_ours(meta: &Stat) -> bool {
+    [0, rustix::process::geteuid().as_raw()].contains(&meta.st_uid)
 }
 
 fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
@@ -113,44 +189,11 @@ fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
     })
 }
 
-/// Whether everybody may put files there, and remove none but their own.
-fn check_directory(path: &Path, meta: &Metadata) -> io::Result<bool> {
-    check_owner(path, meta)?;
-    let (open_to_all, sticky) = (meta.mode() & 0o002 != 0, meta.mode() & 0o1000 != 0);
-    if open_to_all && !sticky {
-        return Err(denied(format!("everybody may write to {}", path.display())));
-    }
-    Ok(open_to_all)
-}
-
-fn check_owner(path: &Path, meta: &Metadata) -> io::Result<()> {
-    if is_trusted(meta) {
-        return Ok(());
-    }
-    Err(denied(format!("{} belongs to another account (uid {})", path.display(), meta.uid())))
-}
-
-/// A file of another account's in a directory for everybody, or one that has a second name elsewhere.
-fn check_file(meta: &Metadata) -> io::Result<()> {
-    if is_trusted(meta) && meta.nlink() == 1 {
-        return Ok(());
-    }
-    Err(denied("another account may have put it there".to_owned()))
-}
-
-fn is_trusted(meta: &Metadata) -> bool {
-    [0, rustix::process::geteuid().as_raw()].contains(&meta.uid())
-}
-
-fn denied(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, text)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
+    use std::fs::{self, Permissions};
     use std::io::{Read, Write};
-    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
     use std::process::Command;
 
     use super::*;
@@ -193,16 +236,21 @@ mod tests {
     }
 
     #[test]
-    fn where_everybody_may_write_nothing_is_trusted_but_our_own() {
+    fn where_everybody_may_write_only_our_own_file_counts() {
         let scratch = Scratch::new();
-        let dir = scratch.join("dir");
+        let (dir, secret) = (scratch.join("dir"), scratch.write("secret", ""));
         fs::create_dir(&dir).unwrap();
+        symlink(&secret, dir.join("link")).unwrap();
         set_mode(&dir, 0o777);
-        assert!(refusal(&dir.join("log")).contains("everybody may write to "));
-        set_mode(&dir, 0o1777);
+        assert!(refusal(&dir.join("link")).contains("is a link"));
         open_to_append(&dir.join("log"), true).unwrap();
         fs::hard_link(dir.join("log"), dir.join("other")).unwrap();
-        assert!(refusal(&dir.join("log")).contains("may have put it there"));
+        for mode in [0o777, 0o1777] {
+            set_mode(&dir, mode);
+            assert!(refusal(&dir.join("log")).contains("may be somebody else's file"));
+        }
+        // The link is ours, and nobody else can take it away.
+        open_to_append(&dir.join("link"), true).unwrap();
         set_mode(&dir, 0o755);
         open_to_append(&dir.join("log"), true).unwrap();
     }
@@ -212,25 +260,48 @@ mod tests {
         let scratch = Scratch::new();
         let (home, secret) = (scratch.join("home"), scratch.write("secret", ""));
         fs::create_dir_all(home.join("logs")).unwrap();
-        symlink(&secret, home.join("logs/log")).unwrap();
         if chown(&home, Some(12_345), None).is_err() {
             return; // Only root can give files away for the test.
         }
-        assert!(refusal(&home.join("logs/log")).contains("another account (uid 12345)"));
-        symlink(home.join("logs"), scratch.join("logs")).unwrap();
-        refusal(&scratch.join("logs/new"));
+        open_to_append(&home.join("logs/log"), true).unwrap();
+        symlink(&secret, home.join("logs/link")).unwrap();
+        symlink(scratch.path(), home.join("up")).unwrap();
+        symlink(home.join("up"), scratch.join("by-way")).unwrap();
+        for path in ["home/logs/link", "home/up/secret", "home/up/new", "by-way/secret"] {
+            let text = refusal(&scratch.join(path));
+            assert!(text.contains("is a link below a directory of another account (uid 12345)"), "{text}");
+        }
+        for (name, uid) in [("its-own", 12_345), ("theirs", 12_346)] {
+            fs::write(home.join(name), "").unwrap();
+            chown(home.join(name), Some(uid), None).unwrap();
+        }
+        open_to_append(&home.join("its-own"), true).unwrap();
+        fs::hard_link(&secret, home.join("second")).unwrap();
+        for name in ["theirs", "second"] {
+            assert!(refusal(&home.join(name)).contains("may be somebody else's file"));
+        }
         // In a directory for everybody a link of another account's counts as little as its file.
         let shared = scratch.join("shared");
         fs::create_dir(&shared).unwrap();
         set_mode(&shared, 0o1777);
         symlink(&secret, shared.join("link")).unwrap();
         std::os::unix::fs::lchown(shared.join("link"), Some(12_345), None).unwrap();
-        fs::write(shared.join("file"), "").unwrap();
-        chown(shared.join("file"), Some(12_345), None).unwrap();
-        for name in ["link", "file"] {
-            refusal(&shared.join(name));
-        }
+        refusal(&shared.join("link"));
+        assert!(!scratch.join("new").exists());
         assert_eq!(fs::read_to_string(&secret).unwrap(), "");
+    }
+
+    #[test]
+    fn an_open_file_may_be_named_by_its_descriptor() {
+        use std::os::fd::AsRawFd;
+        let scratch = Scratch::new();
+        let file = File::create(scratch.join("log")).unwrap();
+        let (reader, writer) = io::pipe().unwrap();
+        for fd in [file.as_raw_fd(), writer.as_raw_fd()] {
+            open_to_append(Path::new(&format!("/dev/fd/{fd}")), true).unwrap().write_all(b"x").unwrap();
+        }
+        drop((writer, reader));
+        assert_eq!(fs::read_to_string(scratch.join("log")).unwrap(), "x");
     }
 
     #[test]
