@@ -27,6 +27,8 @@ pub(crate) struct OptionSpec {
     pub alone: bool,
     pub help: &'static str,
     pub group: Group,
+    /// Each time it is given counts, and not the last one alone.
+    pub repeats: bool,
     pub effect: Effect,
 }
 
@@ -76,7 +78,7 @@ impl Group {
 }
 
 const fn flag(letters: &'static str, long: &'static str, help: &'static str, effect: Effect) -> OptionSpec {
-    OptionSpec { letters, long, value: None, alone: false, help, group: Other, effect }
+    OptionSpec { letters, long, value: None, alone: false, help, group: Other, repeats: false, effect }
 }
 
 const fn value(
@@ -86,7 +88,7 @@ const fn value(
     help: &'static str,
     effect: Effect,
 ) -> OptionSpec {
-    OptionSpec { letters, long, value: Some(value), alone: false, help, group: Other, effect }
+    OptionSpec { letters, long, value: Some(value), alone: false, help, group: Other, repeats: false, effect }
 }
 
 impl OptionSpec {
@@ -97,6 +99,11 @@ impl OptionSpec {
 
     const fn or_alone(mut self) -> OptionSpec {
         self.alone = true;
+        self
+    }
+
+    const fn repeated(mut self) -> OptionSpec {
+        self.repeats = true;
         self
     }
 }
@@ -127,8 +134,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("F", "foreground", "standalone, logging to standard error", set!(foreground = true)).of(Start),
     flag("4", "ipv4", "IPv4 only", set!(ipv4 = true)).of(Start),
     flag("6", "ipv6", "IPv6 only", set!(ipv6 = true)).of(Start),
-    value("a", "bind", "ADDR", "listen on this address; may be repeated",
-        Set(|options, word| { options.bind.push(word.to_owned()); Ok(()) })).of(Start),
+    value("a", "bind", "ADDR", "listen on this address",
+        Set(|options, word| { options.bind.push(word.to_owned()); Ok(()) })).of(Start).repeated(),
     value("P", "port", "PORT", "listen on this port: a number, a service, 0 for any free one (ftp)",
         parse!(port, text)).of(Start),
     value("p", "pidfile", "FILE", "write the process id to this file", parse!(pid_file, path)).of(Start),
@@ -140,10 +147,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("", "no-sandbox", "do not confine sessions by seccomp and landlock", set!(sandbox = false)).of(Start),
     value("", "proxy-protocol", "CIDR", "proxies that announce the client's address", NotAvailableYet).of(Start),
 
-    flag("l", "log", "log sessions; twice: also what is done to files",
-        Set(|options, _| { more(&mut options.logging.transfers); Ok(()) })).of(Log),
-    flag("dv", "debug", "log more; may be repeated",
-        Set(|options, _| { more(&mut options.logging.debug); Ok(()) })).of(Log),
+    flag("l", "log", "log sessions; with a second one, also what is done to files",
+        Set(|options, _| { more(&mut options.logging.transfers); Ok(()) })).of(Log).repeated(),
+    flag("dv", "debug", "log more",
+        Set(|options, _| { more(&mut options.logging.debug); Ok(()) })).of(Log).repeated(),
     value("L", "xferlog", "FILE", "log transfers to this file, in xferlog format",
         parse!(logging.xferlog, path)).of(Log),
     flag("X", "xferlog-syslog", "log transfers to syslog, in xferlog format", set!(logging.xferlog_syslog = true)).of(Log),
@@ -195,10 +202,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("", "no-overwrite", "files that exist stay as they are", set!(files.no_overwrite = true)).of(Files),
     flag("", "delete-aborted", "remove an upload that is cut off", set!(files.delete_aborted = true)).of(Files),
     flag("", "hide-ids", "list ftp as every owner and group", set!(files.hide_ids = true)).of(Files),
-    value("", "hide-files", "GLOB", "files that are not listed; may be repeated",
-        Set(|options, word| { options.files.hide_files.push(glob(word)?); Ok(()) })).of(Files),
-    value("", "deny-files", "GLOB", "files that cannot be had, made or changed; may be repeated",
-        Set(|options, word| { options.files.deny_files.push(glob(word)?); Ok(()) })).of(Files),
+    value("", "hide-files", "GLOB", "files that are not listed",
+        Set(|options, word| { options.files.hide_files.push(glob(word)?); Ok(()) })).of(Files).repeated(),
+    value("", "deny-files", "GLOB", "files that cannot be had, made or changed",
+        Set(|options, word| { options.files.deny_files.push(glob(word)?); Ok(()) })).of(Files).repeated(),
     value("", "atomic-uploads", "strict", "show an upload once it is complete; strict: and its client is there",
         Set(|options, word| {
             options.files.atomic_uploads = true;
@@ -213,8 +220,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         parse!(passive_ports, ports)).of(Data),
     value("", "passive-address", "ADDR", "the address that PASV names: a number or a host name",
         parse!(passive_address, |word| text(word).map(Some))).of(Data),
-    value("", "passive-address-exempt", "CIDR", "clients that are told the real one; may be repeated",
-        Set(|options, word| { options.data.passive_address_exempt.push(network(word)?); Ok(()) })).of(Data),
+    value("", "passive-address-exempt", "CIDR", "clients that are told the real one",
+        Set(|options, word| { options.data.passive_address_exempt.push(network(word)?); Ok(()) })).of(Data).repeated(),
     flag("", "no-active", "no PORT and EPRT", set!(data.active = false)).of(Data),
     flag("", "no-passive", "no PASV and EPSV", set!(data.passive = false)).of(Data),
     flag("E", "no-epsv", "no EPSV: for firewalls that do not know it", set!(data.epsv = false)).of(Data),
@@ -268,10 +275,10 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     value("", "tls", "WHEN", "who needs TLS: off, allow, require-login or require (require-login, with a certificate)",
         parse!(tls.required, |word| one_of(word, &[("off", None), ("allow", Some(TlsRequired::No)),
             ("require-login", Some(TlsRequired::Login)), ("require", Some(TlsRequired::All))]).map(Some))).of(Tls),
-    value("", "tls-cert", "FILE", "certificate, and those that sign it, in PEM; may be repeated",
-        Set(|options, word| { options.tls.certificates.extend(path(word)?); Ok(()) })).of(Tls),
-    value("", "tls-key", "FILE", "its key, unless that is in the same file; may be repeated",
-        Set(|options, word| { options.tls.keys.extend(path(word)?); Ok(()) })).of(Tls),
+    value("", "tls-cert", "FILE", "certificate, and those that sign it, in PEM",
+        Set(|options, word| { options.tls.certificates.extend(path(word)?); Ok(()) })).of(Tls).repeated(),
+    value("", "tls-key", "FILE", "its key, unless that is in the same file",
+        Set(|options, word| { options.tls.keys.extend(path(word)?); Ok(()) })).of(Tls).repeated(),
     flag("", "tls-self-signed", "make a certificate for this run, to try TLS out", set!(tls.self_signed = true)).of(Tls),
     value("", "tls-port", "PORT", "listen there too, for clients that begin with TLS (ftps is 990)",
         parse!(tls.port, |word| text(word).map(Some))).of(Tls),
@@ -295,8 +302,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     value("", "motd", "FILE", "what is said after the login (ftpmotd, or motd)", parse!(motd, path)),
     value("", "dirmessage", "NAME", "say what the file of this name says when its directory is entered",
         parse!(dirmessage, |word| file_name(word).map(Some))),
-    value("", "deny-commands", "LIST", "commands that are refused: DELE,SITE CHMOD; may be repeated",
-        Set(|options, word| { options.denied_commands.extend(commands(word)?); Ok(()) })),
+    value("", "deny-commands", "LIST", "commands that are refused: DELE,SITE CHMOD",
+        Set(|options, word| { options.denied_commands.extend(commands(word)?); Ok(()) })).repeated(),
     flag("8", "utf8", "accepted: UTF-8 is the default", NOTHING),
     flag("n", "numeric", "accepted: addresses are logged as numbers", NOTHING),
     flag("H", "system-hostname", "accepted: the host name is the system's", NOTHING),

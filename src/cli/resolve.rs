@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Options, TlsOptions};
 use crate::config::{
-    AnonymousPolicy, ClientAuth, Config, DataPolicy, Greeting, KeyPair, Limits, Listen, LoginPolicy,
-    PassivePorts, Start, TlsPolicy, TlsRequired,
+    AnonymousPolicy, AuthMethod, ClientAuth, Config, DataPolicy, Greeting, KeyPair, Limits, Listen,
+    LoginPolicy, PassivePorts, Start, TlsPolicy, TlsRequired,
 };
 use crate::sys::process;
 
@@ -63,6 +63,7 @@ pub(crate) fn resolve(options: Options, start: Start) -> Result<Config, Vec<Prob
     }
     let mut data = options.data.clone();
     keep(data_policy(&options, &limits).map(|found| data = found));
+    keep(may_read_shadow(&options));
     keep(is_readable("--banner", options.banner.as_deref()));
     keep(is_readable("--motd", options.motd.as_deref()));
     if !problems.is_empty() {
@@ -91,6 +92,17 @@ pub(crate) fn resolve(options: Options, start: Start) -> Result<Config, Vec<Prob
         sandbox: options.sandbox,
         warnings,
     })
+}
+
+/// Another account cannot read the passwords' hashes, and every login would fail.
+fn may_read_shadow(options: &Options) -> Result<(), Problem> {
+    let login = &options.login;
+    let needed = login.auth == AuthMethod::Shadow && !login.anonymous_only && login.user_file.is_none();
+    if needed && fs::File::open("/etc/shadow").is_err() && !rustix::process::geteuid().is_root() {
+        let reason = "`shadow` is for a server that root starts; --user-file has accounts for others";
+        return problem("--auth", reason);
+    }
+    Ok(())
 }
 
 /// What was named must be there; it is read anew each time it is shown.
@@ -381,6 +393,14 @@ mod tests {
         assert_eq!(complains_of(&["--anonymous-root=/etc/passwd"]), ["--anonymous-root"]);
         assert_eq!(complains_of(&["--passive-ports=65500+"]), ["--passive-ports"]);
         assert_eq!(complains_of(&["--passive-address=0.0.0.0"]), ["--passive-address"]);
+    }
+
+    #[test]
+    fn hashes_that_only_root_may_read_are_no_use_to_others() {
+        let may_not = fs::File::open("/etc/shadow").is_err() && !rustix::process::geteuid().is_root();
+        let complaints = if may_not { vec!["--auth"] } else { vec![] };
+        assert_eq!(complains_of(&["--auth=shadow", "-P0"]), complaints);
+        assert_eq!(complains_of(&["--auth=shadow", "-P0", "--user-file=/no/such"]), [""; 0]);
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn names(spec: &OptionSpec) -> String {
 fn description(spec: &OptionSpec) -> String {
     match spec.effect {
         super::Effect::NotAvailableYet => format!("{} (not available yet)", spec.help),
+        _ if spec.repeats => format!("{}; may be repeated", spec.help),
         _ => spec.help.to_owned(),
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use transfers::TransferLog;
 const IDENT: &str = "ftpd";
 
 /// Starts the log: on standard error in the foreground, where RUST_LOG works,
-/// else in syslog. Called once, while the server may still open anything.
+/// else in syslog. To be called while the server may still open anything.
 pub(crate) fn init(logging: &Logging, start: Start) {
     let mut builder = Builder::new();
     builder.filter_level(match logging.debug {
@@ -61,7 +61,7 @@ pub(crate) fn init(logging: &Logging, start: Start) {
             .target(Target::Pipe(Box::new(syslog::Syslog::open())))
             .format(move |out, record| write_for_syslog(out, facility, record, &text_of(format, record))),
     };
-    // A second call, which only tests make, changes nothing.
+    // A second call changes nothing: of a start that fails the log may have begun already.
     let _ = builder.try_init();
     log_panics();
 }

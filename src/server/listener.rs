@@ -160,10 +160,21 @@ fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
             Err(err) if index > 0 && address.ip().is_unspecified() && has_no_family(&err) => {
                 log::info!("not listening on {address}: {err}");
             }
-            Err(err) => return Err(io::Error::new(err.kind(), format!("{address}: {err}"))),
+            Err(err) => return Err(cannot_listen(address, &err)),
         }
     }
     Ok(sockets)
+}
+
+/// The error begins with the address, and says what to do where that is known.
+pub(crate) fn cannot_listen(address: SocketAddr, err: &io::Error) -> io::Error {
+    let hint = match err.kind() {
+        io::ErrorKind::PermissionDenied if address.port() < 1024 => {
+            "; ports below 1024 are for root, and -P chooses another, such as -P 2121"
+        }
+        _ => "",
+    };
+    io::Error::new(err.kind(), format!("{address}: {err}{hint}"))
 }
 
 /// Whether the machine has no addresses of that family.
@@ -184,6 +195,19 @@ pub(crate) fn refuse(stream: &TcpStream, why: Refused) {
     // Closing a socket with unread input would reset the connection, and might
     // take the reply away from a client that spoke first.
     let _ = rustix::net::recv(stream, &mut [0; 512][..], RecvFlags::DONTWAIT);
+}
+
+/// Answers the clients that wait at sockets whose server could not start.
+pub(crate) fn refuse_waiting(sockets: &[PassedListener]) {
+    for listener in sockets {
+        for _ in 0..BACKLOG {
+            match sockets::accept(&listener.socket) {
+                Ok((stream, _)) => refuse(&stream, Refused::NoResources),
+                Err(err) if sockets::is_lost_client(&err) => {}
+                Err(_) => break, // Nobody is left.
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -210,6 +234,16 @@ mod tests {
         let err = loopback(&[&address]).err().expect("the address is taken");
         assert_eq!(err.kind(), io::ErrorKind::AddrInUse);
         assert!(err.to_string().starts_with(&address));
+    }
+
+    #[test]
+    fn who_may_not_have_a_port_is_told_of_another() {
+        let text = |port, kind: io::ErrorKind| {
+            cannot_listen(SocketAddr::from(([0, 0, 0, 0], port)), &kind.into()).to_string()
+        };
+        assert!(text(21, io::ErrorKind::PermissionDenied).contains("-P 2121"));
+        assert!(!text(2121, io::ErrorKind::PermissionDenied).contains("-P"));
+        assert!(!text(21, io::ErrorKind::AddrInUse).contains("-P"));
     }
 
     #[test]

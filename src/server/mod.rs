@@ -27,7 +27,7 @@ use crate::sys::notify::Notifier;
 use crate::sys::process::{Received, Signals, Wake, orphans};
 use crate::tls;
 use listener::{Arrival, Listeners};
-pub(crate) use listener::{BACKLOG, has_no_family};
+pub(crate) use listener::{BACKLOG, cannot_listen, has_no_family, refuse_waiting};
 use pool::{Done, Pool};
 use reload::{Reloads, Work};
 

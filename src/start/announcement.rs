@@ -1,43 +1,74 @@
-//! What is said on standard output once the server listens.
+//! What is said once the server listens: where, and what to type to try it.
 
 use std::net::SocketAddr;
 
-use crate::config::{Config, Start};
+use crate::config::{Config, LogFormat, Start};
 
-/// What is said on standard output once the server listens.
+/// What is said once the server listens.
 pub(super) struct Announcement {
-    /// `-F`; a daemon only names ports it was left to choose.
-    foreground: bool,
-    chosen: bool,
+    form: Form,
     /// Anonymous clients may log in, and nobody needs to be root for it.
     trial: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `-F`: lines on standard output, for whoever typed the command.
+    Lines,
+    /// The same with `--log-format=json`: records of the log, because a program reads what comes.
+    Records,
+    /// A daemon names ports that it was left to choose, and else says nothing.
+    ChosenPorts,
+    Nothing,
+}
+
 impl Announcement {
     pub(super) fn new(config: &Config) -> Announcement {
-        Announcement {
-            foreground: config.listen.start == Start::Foreground,
-            chosen: config.listen.addresses.iter().any(|address| address.port() == 0),
-            trial: config.login.anonymous.is_some() && !rustix::process::geteuid().is_root(),
+        let chosen = config.listen.addresses.iter().any(|address| address.port() == 0);
+        let form = match (config.listen.start, config.logging.format) {
+            (Start::Foreground, LogFormat::Text) => Form::Lines,
+            (Start::Foreground, LogFormat::Json) => Form::Records,
+            _ if chosen => Form::ChosenPorts,
+            _ => Form::Nothing,
+        };
+        let trial = config.login.anonymous.is_some() && !rustix::process::geteuid().is_root();
+        Announcement { form, trial }
+    }
+
+    pub(super) fn make(&self, addresses: &[SocketAddr], fingerprint: Option<String>) {
+        match self.form {
+            Form::Records => log_all(addresses, fingerprint.as_deref()),
+            Form::Nothing => addresses.iter().for_each(|address| log::debug!("listening on {address}")),
+            Form::Lines | Form::ChosenPorts => {
+                addresses.iter().for_each(|address| log::debug!("listening on {address}"));
+                // Nobody may be listening to standard output; clients are served all the same.
+                let _ = super::say(&self.text(addresses, fingerprint.as_deref()));
+            }
         }
     }
 
-    pub(super) fn print(&self, addresses: &[SocketAddr], fingerprint: Option<String>) {
-        addresses.iter().for_each(|address| log::debug!("listening on {address}"));
-        if !self.foreground && !self.chosen {
-            return;
-        }
+    fn text(&self, addresses: &[SocketAddr], fingerprint: Option<&str>) -> String {
         let mut text: String = addresses.iter().map(|address| format!("listening on {address}\n")).collect();
-        if let (true, true, Some(first)) = (self.foreground, self.trial, addresses.first()) {
+        if let (Form::Lines, true, Some(first)) = (self.form, self.trial, addresses.first()) {
             text += &format!("try: curl {}\n", url(first));
         }
         if let Some(fingerprint) = fingerprint {
-            text += &format!(
-                "a self-signed certificate, for trying out and nothing else; its SHA-256 fingerprint:\n{fingerprint}\n"
-            );
+            text += &format!("{SELF_SIGNED}:\n{fingerprint}\n");
         }
-        // Nobody may be listening to standard output; clients are served all the same.
-        let _ = super::say(&text);
+        text
+    }
+}
+
+/// What goes before its fingerprint.
+const SELF_SIGNED: &str =
+    "a self-signed certificate, for trying out and nothing else; its SHA-256 fingerprint";
+
+fn log_all(addresses: &[SocketAddr], fingerprint: Option<&str>) {
+    for address in addresses {
+        log::info!(event = "listening", address = address.to_string().as_str(); "listening on {address}");
+    }
+    if let Some(fingerprint) = fingerprint {
+        log::info!(event = "self-signed", fingerprint = fingerprint; "{SELF_SIGNED}: {fingerprint}");
     }
 }
 

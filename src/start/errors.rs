@@ -1,10 +1,11 @@
-//! What is said when a start fails, and to whom.
+//! What is said when a start fails, and to whom: one line for each thing that is wrong, and the
+//! exit code.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use crate::cli::Problem;
-use crate::config::{Logging, Start};
+use crate::config::{LogFormat, Logging, Start};
 use crate::logging;
 
 /// The exit code of a start that failed.
@@ -12,25 +13,42 @@ pub(super) const FAILURE: u8 = 1;
 /// The exit code of a command line that cannot be understood.
 pub(super) const USAGE: u8 = 2;
 
-/// Where a start that fails says why: standard error, or syslog.
+/// Where a start that fails says why.
 #[derive(Clone, Copy)]
-pub(super) struct StartupErrors {
+pub(super) enum StartupErrors {
+    /// To whoever typed the command, or whoever reads what a service manager keeps of it.
+    Stderr,
     /// Standard error is a client's connection (inetd): nothing may be written there.
-    stderr_is_a_client: bool,
+    Syslog,
+    /// Standard error is the log, in a form that a program reads (`--log-format=json`).
+    Log,
 }
 
 impl StartupErrors {
     pub(super) fn new(stderr_is_a_client: bool) -> StartupErrors {
-        StartupErrors { stderr_is_a_client }
+        if stderr_is_a_client { StartupErrors::Syslog } else { StartupErrors::Stderr }
+    }
+
+    /// Where they go from now on, after the log was started.
+    pub(super) fn after_the_log(self, logging: &Logging, start: Start) -> StartupErrors {
+        match (logging.format, start) {
+            (LogFormat::Json, Start::Foreground) => StartupErrors::Log,
+            _ => self,
+        }
     }
 
     /// Says `line`, and returns `code`.
     pub(super) fn report(self, code: u8, line: impl Display) -> u8 {
-        if self.stderr_is_a_client {
-            logging::init(&Logging::default(), Start::Connected);
-            log::error!("{line}");
-        } else {
-            let _ = writeln!(io::stderr(), "ferryd: {line}");
+        match self {
+            StartupErrors::Stderr => {
+                // Nobody may read it; the exit code says it too.
+                let _ = writeln!(io::stderr(), "ferryd: {line}");
+            }
+            StartupErrors::Syslog => {
+                logging::init(&Logging::default(), Start::Connected);
+                log::error!("{line}");
+            }
+            StartupErrors::Log => log::error!("{line}"),
         }
         code
     }

@@ -20,7 +20,7 @@ use crate::server::{self, Server};
 use crate::session::Services;
 use crate::sys::activation::{self, Passed, PassedListener};
 use crate::sys::clock;
-use crate::sys::process::{self, Detached, PidFile};
+use crate::sys::process::{self, PidFile};
 use announcement::Announcement;
 use errors::{FAILURE, StartupErrors, USAGE};
 
@@ -41,30 +41,66 @@ pub fn run() -> ExitCode {
 fn start() -> Result<(), u8> {
     let errors = StartupErrors::new(activation::stderr_is_a_socket());
     let passed = activation::take(server::BACKLOG).map_err(|err| errors.report(FAILURE, err))?;
+    let sockets = passed.as_ref().map(same_sockets).unwrap_or_default();
+    match do_what_is_asked(passed, errors) {
+        Ok(Done::Said) => Ok(()),
+        Ok(Done::Opened(server, _pid_file)) => {
+            drop(sockets);
+            server.run().map_err(|err| {
+                log::error!("{err}");
+                FAILURE
+            })
+        }
+        Err(code) => {
+            // For clients that wait, whoever passed the sockets would start us again at once.
+            server::refuse_waiting(&sockets);
+            Err(code)
+        }
+    }
+}
+
+/// The sockets to listen on that were passed, once more.
+fn same_sockets(passed: &Passed) -> Vec<PassedListener> {
+    match passed {
+        Passed::Connected(_) => Vec::new(),
+        Passed::Listening(sockets) => sockets.iter().filter_map(|socket| socket.try_clone().ok()).collect(),
+    }
+}
+
+/// What became of a command line.
+enum Done {
+    /// An answer, and nothing more.
+    Said,
+    /// A server, which only needs to run.
+    Opened(Box<Server>, Option<PidFile>),
+}
+
+fn do_what_is_asked(passed: Option<Passed>, errors: StartupErrors) -> Result<Done, u8> {
     match cli::parse(env::args_os().skip(1)).map_err(|line| errors.report(USAGE, line))? {
-        Action::Help => say(&cli::usage()),
-        Action::Version => say(&cli::version()),
+        Action::Help => say(&cli::usage()).map(|()| Done::Said),
+        Action::Version => say(&cli::version()).map(|()| Done::Said),
         Action::Ask(path, question) => {
             let path = path.unwrap_or_else(operator::default_path);
             let answer = operator::ask(&path, question).map_err(|line| errors.report(FAILURE, line))?;
-            say(&answer)
+            say(&answer).map(|()| Done::Said)
         }
         Action::Run(options) => {
             clock::start();
             process::prepare().map_err(|err| errors.report(FAILURE, err))?;
             if options.test_config {
-                return test_config::test_config(*options);
+                return test_config::test_config(*options).map(|()| Done::Said);
             }
             if let Some(who) = options.check_access.clone() {
-                return check_access::check_access(*options, &who, errors);
+                return check_access::check_access(*options, &who, errors).map(|()| Done::Said);
             }
             let start = how_started(&options, passed.as_ref());
             match (start.map_err(|line| errors.report(USAGE, line))?, passed) {
                 (_, Some(Passed::Connected(stream))) => serve_one(*options, stream, errors),
                 (start, Some(Passed::Listening(sockets))) => {
-                    serve_all(*options, start, Some(sockets), errors)
+                    serve_here(*options, start, Some(sockets), errors)
                 }
-                (start, None) => serve_all(*options, start, None, errors),
+                (Start::Daemon, None) => serve_detached(*options, errors),
+                (start, None) => serve_here(*options, start, None, errors),
             }
         }
     }
@@ -84,50 +120,50 @@ fn how_started(options: &Options, passed: Option<&Passed>) -> Result<Start, &'st
 }
 
 /// Started with a client.
-fn serve_one(options: Options, stream: TcpStream, errors: StartupErrors) -> Result<(), u8> {
+fn serve_one(options: Options, stream: TcpStream, errors: StartupErrors) -> Result<Done, u8> {
     logging::init(&options.logging, Start::Connected);
     let config =
         cli::resolve(options, Start::Connected).map_err(|problems| errors.report_all(USAGE, problems))?;
     log_warnings(&config);
-    Services::new(config)
-        .and_then(|services| Server::for_one(services, stream)?.run())
-        .map_err(|err| errors.report(FAILURE, err))
+    let server = Services::new(config).and_then(|services| Server::for_one(services, stream));
+    let server = server.map_err(|err| errors.report(FAILURE, err))?;
+    Ok(Done::Opened(Box::new(server), None))
 }
 
-/// Serves many: standalone, or on `sockets` that were opened for it.
-fn serve_all(
+/// Serves many, as the process that was started: on `sockets` that were opened for it, or its own.
+fn serve_here(
     options: Options,
     start: Start,
     sockets: Option<Vec<PassedListener>>,
     errors: StartupErrors,
-) -> Result<(), u8> {
+) -> Result<Done, u8> {
+    logging::init(&options.logging, start);
+    let errors = errors.after_the_log(&options.logging, start);
     let config = cli::resolve(options, start).map_err(|problems| errors.report_all(USAGE, problems))?;
-    let caller = match start {
-        Start::Daemon => Some(process::detach().map_err(|err| errors.report(FAILURE, err))?),
-        _ => None,
-    };
-    logging::init(&config.logging, start);
     log_warnings(&config);
-    match open(config, sockets) {
-        Ok((server, _pid_file)) => {
-            release(caller).map_err(|err| errors.report(FAILURE, err))?;
-            server.run().map_err(|err| {
-                log::error!("{err}");
-                FAILURE
-            })
-        }
+    open(config, sockets).map_err(|line| errors.report(FAILURE, line))
+}
+
+/// Serves many, detached. The caller waits until the server listens, and still has a standard
+/// error that says why it does not.
+fn serve_detached(options: Options, errors: StartupErrors) -> Result<Done, u8> {
+    let config =
+        cli::resolve(options, Start::Daemon).map_err(|problems| errors.report_all(USAGE, problems))?;
+    let caller = process::detach().map_err(|err| errors.report(FAILURE, err))?;
+    logging::init(&config.logging, Start::Daemon);
+    log_warnings(&config);
+    match open(config, None) {
+        Ok(done) => caller.ready().map(|()| done).map_err(|err| errors.report(FAILURE, err)),
         Err(line) => {
             let code = errors.report(FAILURE, line);
-            if let Some(caller) = caller {
-                caller.fail(code);
-            }
+            caller.fail(code);
             Err(code)
         }
     }
 }
 
 /// Opens all that the server needs, while it may and while its caller listens.
-fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<(Server, Option<PidFile>), String> {
+fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<Done, String> {
     let pid_file = match &config.listen.pid_file {
         Some(path) => {
             let failed = |err| format!("-p, --pidfile: {}: {err}", path.display());
@@ -142,13 +178,8 @@ fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<(Server,
         None => Server::standalone(services),
     };
     let server = server.map_err(|err| err.to_string())?;
-    announce.print(&server.addresses().map_err(|err| err.to_string())?, server.fingerprint());
-    Ok((server, pid_file))
-}
-
-/// The caller of a daemon may go.
-fn release(caller: Option<Detached>) -> io::Result<()> {
-    caller.map_or(Ok(()), Detached::ready)
+    announce.make(&server.addresses().map_err(|err| err.to_string())?, server.fingerprint());
+    Ok(Done::Opened(Box::new(server), pid_file))
 }
 
 fn log_warnings(config: &Config) {

@@ -76,7 +76,7 @@ fn can_listen(address: SocketAddr) -> io::Result<()> {
         Err(err) if err.kind() == io::ErrorKind::AddrInUse => Ok(()),
         // As at a start: a machine without IPv6 still has IPv4.
         Err(err) if address.ip().is_unspecified() && server::has_no_family(&err) => Ok(()),
-        Err(err) => Err(io::Error::new(err.kind(), format!("{address}: {err}"))),
+        Err(err) => Err(server::cannot_listen(address, &err)),
     }
 }
 

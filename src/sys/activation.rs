@@ -35,6 +35,13 @@ pub(crate) struct PassedListener {
     pub name: String,
 }
 
+impl PassedListener {
+    /// The same socket once more.
+    pub(crate) fn try_clone(&self) -> io::Result<PassedListener> {
+        Ok(PassedListener { socket: self.socket.try_clone()?, name: self.name.clone() })
+    }
+}
+
 /// Takes what was passed; `None` when nothing was. `backlog` is how many clients
 /// may wait for a listening socket's accept(2).
 ///

@@ -77,6 +77,20 @@ fn a_connected_socket_is_one_session() {
 }
 
 #[test]
+fn clients_of_a_server_that_does_not_start_are_told() {
+    let (folder, port) = (Folder::new(), free_port());
+    let how = ["-l", &format!("127.0.0.1:{port}")];
+    let Some(mut process) = activated(&folder, &how, &["-F", "--umask=999"]) else { return };
+    wait_for_log(&folder, "Listening on");
+    // Whoever started it would start it again for a client that is left waiting.
+    let mut client = Client::connect(loopback(port));
+    client.expect(421);
+    client.expect_end();
+    assert_eq!(process.exit_status().code(), Some(2));
+    wait_for_log(&folder, "-u, --umask: `999`");
+}
+
+#[test]
 fn sockets_that_cannot_be_served_are_refused_before_anybody_is() {
     let (folder, port) = (Folder::new(), free_port());
     let how = ["-d", "-l", &port.to_string()];

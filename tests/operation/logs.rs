@@ -1,7 +1,7 @@
 //! Both logs: text and JSON, rotated, on a full disk, for systemd's journal.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
@@ -55,6 +55,33 @@ fn every_record_is_a_line_of_json() {
             Command::new(&python).args(["-c", program]).arg(server.folder.join(name)).status().unwrap();
         assert!(status.success(), "{log}");
     }
+}
+
+#[test]
+fn a_start_is_told_in_json_too_whether_it_succeeds_or_not() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (more, code, text) in
+        [(&["-P", &port][..], 1, "Address already in use"), (&["-P", "x"], 2, "-P, --port")]
+    {
+        let folder = Folder::new();
+        let mut command = Command::new(program());
+        command.args(["-F", "--log-format=json", "-a", "127.0.0.1"]).args(more).args(folder.options());
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout), (Some(code), Vec::new()), "{more:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{said}");
+        assert!(said.contains("\"level\":\"error\"") && said.contains(text), "{said}");
+    }
+    let mut server = Server::start(&["--log-format=json", "--tls=allow", "--tls-self-signed"]);
+    server.process.signal(Signal::TERM);
+    server.process.exit_status();
+    let mut said = String::new();
+    server.process.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "", "a program reads both streams");
+    let log = server.log();
+    assert!(log.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{log}");
+    assert!(log.contains(&format!("\"address\":\"{}\"", server.address)) && log.contains("\"fingerprint\":"));
 }
 
 #[test]

@@ -122,7 +122,10 @@ impl Server {
         command.envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let mut process = Process::start(&mut command);
-        let address = announced(&mut process);
+        let address = match args.contains(&"--log-format=json") {
+            true => wait_until("the log says where it listens", || address_in(&folder.read("log"))),
+            false => announced(&mut process),
+        };
         Server { process, folder, address, log }
     }
 
@@ -151,6 +154,12 @@ pub(crate) fn announced(process: &mut Process) -> SocketAddr {
     BufReader::new(stdout).read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("listening on ").and_then(|word| word.parse().ok());
     address.unwrap_or_else(|| panic!("it does not listen: {line:?}"))
+}
+
+/// The same, of a log in JSON.
+fn address_in(log: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once("\"event\":\"listening\",\"address\":\"")?;
+    rest.split('"').next()?.parse().ok()
 }
 
 /// A user-PI.

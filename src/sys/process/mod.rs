@@ -17,7 +17,7 @@ mod signals;
 mod thread;
 mod wake;
 
-pub(crate) use detach::{Detached, detach};
+pub(crate) use detach::detach;
 pub(crate) use fork::{Forked, fork};
 pub(crate) use pid_file::PidFile;
 pub(crate) use signals::{Received, Signals, block_signals, reset_signals};
