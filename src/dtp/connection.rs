@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::error::{OpenError, TransferError};
-use super::watch::{self, Progress, Watch, Woken};
+use super::watch::{self, Progress, Waited, Watch};
 use crate::sys::sockets::{self, PollFlags};
 use crate::tls::{Pulled, TlsConnection};
 
@@ -56,8 +56,8 @@ impl DataConnection {
                 None => continue,
             };
             match watch::wait(Some((self.stream.as_fd(), events)), watch, &progress, self.set_up_by)? {
-                Woken::Ready | Woken::Gone => (),
-                Woken::TimedOut => return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into())),
+                Waited::Ready | Waited::Gone => (),
+                Waited::TimedOut => return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into())),
             }
         }
         match tls.is_resumed() {

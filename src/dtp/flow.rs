@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::DataConnection;
 use super::error::{TransferError, TransferLimits};
-use super::watch::{LATE, Progress, Watch, Woken, wait};
+use super::watch::{LATE, Progress, Waited, Watch, wait};
 use crate::sys::sockets::{self, PollFlags};
 use crate::tls::TlsConnection;
 
@@ -113,16 +113,16 @@ impl<'a> Flow<'a> {
             let late = self.gone.map(|gone| gone.max(stalled) + LATE);
             let deadline = patience.into_iter().chain(late).min();
             match wait(Some((self.stream.as_fd(), events)), self.watch, &self.progress, deadline)? {
-                Woken::Ready => return Ok(()),
-                Woken::TimedOut => return Err(TransferError::TimedOut),
-                Woken::Gone => self.note_gone(),
+                Waited::Ready => return Ok(()),
+                Waited::TimedOut => return Err(TransferError::TimedOut),
+                Waited::Gone => self.note_gone(),
             }
         }
     }
 
     /// Looks at the control connection, until `moment` if that is still to come.
     fn look(&mut self, moment: Instant) -> Result<(), TransferError> {
-        while wait(None, self.watch, &self.progress, Some(moment))? == Woken::Gone {
+        while wait(None, self.watch, &self.progress, Some(moment))? == Waited::Gone {
             self.note_gone();
         }
         Ok(())

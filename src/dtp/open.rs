@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::connection::DataConnection;
 use super::error::OpenError;
 use super::ports::PortLease;
-use super::watch::{self, LATE, Progress, Watch, Woken};
+use super::watch::{self, LATE, Progress, Waited, Watch};
 use crate::config::DataPolicy;
 use crate::proto::params::TransferMode;
 use crate::sys::sockets::{self, Connecting, PollFlags};
@@ -224,9 +224,9 @@ impl Opening<'_> {
     fn wait(&mut self, fd: BorrowedFd<'_>, events: PollFlags) -> Result<(), OpenError> {
         loop {
             match watch::wait(Some((fd, events)), self.watch, &self.progress, self.deadline)? {
-                Woken::Ready => return Ok(()),
-                Woken::TimedOut => return Err(OpenError::TimedOut),
-                Woken::Gone => self.note_gone(),
+                Waited::Ready => return Ok(()),
+                Waited::TimedOut => return Err(OpenError::TimedOut),
+                Waited::Gone => self.note_gone(),
             }
         }
     }
@@ -247,7 +247,7 @@ impl Opening<'_> {
         if self.deadline.is_some() && self.deadline < until {
             return Err(OpenError::TimedOut);
         }
-        while watch::wait(None, self.watch, &self.progress, until)? == Woken::Gone {
+        while watch::wait(None, self.watch, &self.progress, until)? == Waited::Gone {
             self.note_gone();
         }
         Ok(())

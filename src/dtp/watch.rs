@@ -59,7 +59,7 @@ const UNPOLLED: Duration = Duration::from_secs(1);
 
 /// What a wait came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Woken {
+pub(super) enum Waited {
     /// The data connection has one of its events.
     Ready,
     /// The deadline has passed.
@@ -83,7 +83,7 @@ pub(super) fn wait(
     watch: &mut dyn Watch,
     progress: &Progress,
     deadline: Option<Instant>,
-) -> Result<Woken, Interruption> {
+) -> Result<Waited, Interruption> {
     loop {
         let control = watch.control();
         let is_polled = control.is_some();
@@ -101,9 +101,9 @@ pub(super) fn wait(
         }
         // A client that keeps talking does not put the deadline off.
         match deadline {
-            _ if ready.data => return Ok(Woken::Ready),
-            Some(deadline) if deadline <= Instant::now() => return Ok(Woken::TimedOut),
-            _ if gone => return Ok(Woken::Gone),
+            _ if ready.data => return Ok(Waited::Ready),
+            Some(deadline) if deadline <= Instant::now() => return Ok(Waited::TimedOut),
+            _ if gone => return Ok(Waited::Gone),
             _ => (),
         }
     }
