@@ -59,7 +59,9 @@ pub(crate) enum TransferError {
     FileWrite(io::Error),
     /// Larger than the limits, the range or the file system allow.
     TooLarge,
-    /// The file system is full, or as full as it may become.
+    /// The file system is full. What arrived may be taken up again once it is not.
+    DiskFull,
+    /// The file system is as full as it may become.
     NoSpace,
     /// The account has used up its share.
     OverQuota,
@@ -69,7 +71,7 @@ impl TransferError {
     /// What an error means that writing to the file brought, or handing it over to its file system.
     pub(crate) fn of_write(err: io::Error) -> TransferError {
         match err.kind() {
-            io::ErrorKind::StorageFull => TransferError::NoSpace,
+            io::ErrorKind::StorageFull => TransferError::DiskFull,
             io::ErrorKind::QuotaExceeded => TransferError::OverQuota,
             io::ErrorKind::FileTooLarge => TransferError::TooLarge,
             _ => TransferError::FileWrite(err),
@@ -78,11 +80,11 @@ impl TransferError {
 
     /// It is about the file: the client is still there, to be told.
     pub(crate) fn is_refusal(&self) -> bool {
-        self.is_want_of_room() || matches!(self, TransferError::FileWrite(_))
+        self.is_over_limit() || matches!(self, TransferError::FileWrite(_) | TransferError::DiskFull)
     }
 
-    /// There was no room for the file, so that nothing of it is to stay.
-    pub(crate) fn is_want_of_room(&self) -> bool {
+    /// A limit or a quota has stopped the upload, so that nothing of it is to stay.
+    pub(crate) fn is_over_limit(&self) -> bool {
         matches!(self, TransferError::NoSpace | TransferError::OverQuota | TransferError::TooLarge)
     }
 }

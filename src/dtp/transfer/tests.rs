@@ -282,7 +282,7 @@ fn a_full_disk_is_not_the_connections_fault() {
             &IMAGE,
             &LIMITS,
         );
-        assert!(matches!(failure.unwrap_err().error, TransferError::NoSpace));
+        assert!(matches!(failure.unwrap_err().error, TransferError::DiskFull));
     }
 }
 

@@ -334,7 +334,9 @@ pub(super) fn transfer_refusal(error: TransferError) -> Stop {
             refused(LocalError, format!("Error writing to file: {}", reason(&error)))
         }
         TransferError::TooLarge => refused(ExceededStorage, "The file would be too large."),
-        TransferError::NoSpace => refused(InsufficientStorage, "No space left on device."),
+        TransferError::DiskFull | TransferError::NoSpace => {
+            refused(InsufficientStorage, "No space left on device.")
+        }
         TransferError::OverQuota => refused(ExceededStorage, "Disk quota exceeded."),
     }
 }

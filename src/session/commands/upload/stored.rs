@@ -333,7 +333,7 @@ impl Stored {
         let Some(file) = self.file.take() else { return };
         let refused = match failure {
             Failure::Refused(_) | Failure::NotOpened(_) => true,
-            Failure::Broken(error) => error.is_want_of_room(),
+            Failure::Broken(error) => error.is_over_limit(),
         };
         let size = length(&file).unwrap_or(0);
         if self.made && (refused || self.place.delete_aborted) || self.emptied && self.place.delete_aborted {
