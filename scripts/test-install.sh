@@ -50,6 +50,16 @@ rm -rf "$root"
 
 echo "== the units"
 DESTDIR=$root PREFIX=/usr scripts/install --binary="$binary" --pam=debian
+! grep -v '^#' "$root/etc/default/ferryd" | grep . || fail "the file of options sets one"
+# Each of its examples is understood; what it names need not be there.
+sed -n 's/^#FERRYD_OPTIONS="\(.*\)"$/\1/p' "$root/etc/default/ferryd" | while read -r options; do
+    code=0
+    # shellcheck disable=SC2086 # As systemd divides them.
+    "$binary" -F $options --test-config >"$work/options-test" 2>&1 || code=$?
+    [ $code -ne 2 ] || { cat "$work/options-test"; fail "not understood: $options"; }
+done
+grep -q '^RestartPreventExitStatus=2$' "$root/usr/lib/systemd/system/ferryd.service" ||
+    fail "systemd tries wrong options again and again"
 if has systemd-analyze; then
     # ExecStart names a program that need not be installed here.
     for unit in ferryd.socket ferryd-ftps.socket ferryd.service ferryd@.service; do
