@@ -83,7 +83,7 @@ fi
 echo "== the completions"
 PATH=$root/usr/sbin:$PATH
 export PATH
-ferryd --help | grep -oE '(^ +|, )--?[^ ,=]+|-., ' | tr -d ' ,' | sort -u >"$work/options"
+ferryd --help | grep -oE '(^ +|, )--?[^][ ,=]+|-., ' | tr -d ' ,' | sort -u >"$work/options"
 if has bash; then
     bash -c '. scripts/completions/ferryd.bash; COMP_WORDS=(ferryd -); COMP_CWORD=1; _ferryd
         printf "%s\n" "${COMPREPLY[@]}"' | sort -u >"$work/bash"

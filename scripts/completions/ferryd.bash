@@ -8,6 +8,7 @@ _ferryd_options() {
             value = ""; names = ""
             for (i = 1; i <= NF && $i ~ /^-/; i++) {
                 name = $i; sub(/,$/, "", name)
+                sub(/\[=.*/, "", name) # A value that may be left out.
                 if ((at = index(name, "=")) > 0) { value = substr(name, at + 1); name = substr(name, 1, at - 1) }
                 names = names " " name
             }
