@@ -84,6 +84,7 @@ pub(crate) struct Transfer<'a> {
     pub complete: bool,
 }
 
+/// Which way the bytes of a data connection go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// To the client.

@@ -10,7 +10,8 @@ use std::time::Instant;
 use super::Session;
 use crate::config::TlsRequired;
 use crate::dtp::{DataConnection, OpenError, Watch};
-use crate::tls::{Binding, Flow};
+use crate::events::Direction;
+use crate::tls::Binding;
 
 /// The protection of one session.
 #[derive(Default)]
@@ -117,18 +118,18 @@ impl Session {
 /// How the data connection of one transfer is secured.
 pub(super) struct DataProtection {
     binding: Binding,
-    flow: Flow,
+    direction: Direction,
     require_reuse: bool,
 }
 
 impl DataProtection {
     /// `None`: the client has not asked for any.
-    pub(super) fn of(session: &Session, flow: Flow) -> Option<DataProtection> {
+    pub(super) fn of(session: &Session, direction: Direction) -> Option<DataProtection> {
         let binding = session.protection.binding.clone().filter(|_| session.protection.private)?;
         let config = &session.services.config;
         Some(DataProtection {
             binding,
-            flow,
+            direction,
             require_reuse: config.tls.as_ref().is_none_or(|policy| policy.require_reuse),
         })
     }
@@ -138,7 +139,7 @@ impl DataProtection {
         connection: &mut DataConnection,
         watch: &mut dyn Watch,
     ) -> Result<(), OpenError> {
-        let tls = self.binding.data(self.flow).map_err(OpenError::Handshake)?;
+        let tls = self.binding.data(self.direction).map_err(OpenError::Handshake)?;
         connection.secure(tls, self.require_reuse, watch)
     }
 }

@@ -10,24 +10,24 @@ use std::os::fd::BorrowedFd;
 use super::control::ControlConnection;
 use crate::clients::Leave;
 use crate::dtp::{Progress, Verdict, Watch};
+use crate::events::Direction;
 use crate::proto::command::{self, Offered, Urgent};
 use crate::proto::reply::{Reply, ReplyCode};
-use crate::tls::Flow;
 
 /// A transfer asks it whether to go on.
 pub(crate) struct ControlWatch<'a> {
     control: &'a mut ControlConnection,
     offered: &'a Offered,
-    flow: Flow,
+    direction: Direction,
 }
 
 impl<'a> ControlWatch<'a> {
     pub(crate) fn new(
         control: &'a mut ControlConnection,
         offered: &'a Offered,
-        flow: Flow,
+        direction: Direction,
     ) -> ControlWatch<'a> {
-        ControlWatch { control, offered, flow }
+        ControlWatch { control, offered, direction }
     }
 
     /// Sends the preliminary reply, if there is still a client to read it or none is needed.
@@ -75,9 +75,9 @@ impl<'a> ControlWatch<'a> {
     }
 
     fn gone(&self, error: io::Error) -> Verdict {
-        match self.flow {
-            Flow::FromClient => Verdict::Gone,
-            Flow::ToClient => Verdict::Hangup(error),
+        match self.direction {
+            Direction::Incoming => Verdict::Gone,
+            Direction::Outgoing => Verdict::Hangup(error),
         }
     }
 }

@@ -10,7 +10,8 @@ use rustls::ServerConfig;
 use rustls::crypto::SecureRandom;
 use rustls::server::{ProducesTickets, StoresServerSessions};
 
-use super::{Flow, TlsConnection};
+use super::TlsConnection;
+use crate::events::Direction;
 use crate::sys::crypt::is_same_secret;
 
 /// Tickets that a control connection's handshake gives out, for clients that
@@ -63,10 +64,10 @@ impl Binding {
 
     /// Until the connection has proved that it belongs here, its own sessions must prove
     /// nothing: they are set apart, for `TlsConnection::keep_sessions`.
-    pub(crate) fn data(&self, flow: Flow) -> io::Result<TlsConnection> {
-        let config = match flow {
-            Flow::ToClient => &self.data[0],
-            Flow::FromClient => &self.data[1],
+    pub(crate) fn data(&self, direction: Direction) -> io::Result<TlsConnection> {
+        let config = match direction {
+            Direction::Outgoing => &self.data[0],
+            Direction::Incoming => &self.data[1],
         };
         let apart = Arc::new(Sessions::new(config, Some(Arc::clone(&self.sessions))));
         let mut config = ServerConfig::clone(config);

@@ -34,13 +34,6 @@ pub(crate) use without::{Binding, Server, TlsConnection};
 #[cfg(feature = "tls")]
 pub(crate) use {binding::Binding, server::Server, stream::TlsConnection};
 
-/// Which way the bytes of a data connection go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
-    ToClient,
-    FromClient,
-}
-
 /// What a look at a connection brought.
 #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "what TLS alone needs"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 
-use super::{Flow, Pulled};
+use super::Pulled;
 use crate::config::TlsPolicy;
+use crate::events::Direction;
 
 pub(crate) struct Server(Infallible);
 
@@ -34,7 +35,7 @@ impl Binding {
         match self.0 {}
     }
 
-    pub(crate) fn data(&self, _: Flow) -> io::Result<TlsConnection> {
+    pub(crate) fn data(&self, _: Direction) -> io::Result<TlsConnection> {
         match self.0 {}
     }
 

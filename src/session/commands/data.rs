@@ -21,7 +21,6 @@ use crate::session::protection::DataProtection;
 use crate::session::state::Login;
 use crate::session::stop::{Stop, io_refusal, reason, refused};
 use crate::session::watch::ControlWatch;
-use crate::tls::Flow;
 
 /// A transfer's end, good or bad.
 pub(in crate::session) struct Outcome {
@@ -46,7 +45,7 @@ impl Session {
     pub(in crate::session) fn transfer(
         &mut self,
         opening: &Reply,
-        flow: Flow,
+        direction: Direction,
         run: impl FnOnce(&mut DataConnection, &mut dyn Watch) -> Result<u64, (u64, Failure)>,
     ) -> Outcome {
         let started = Instant::now();
@@ -64,8 +63,8 @@ impl Session {
             port => port,
         };
         let pair = ControlPair { local: self.control.local, peer: self.control.peer };
-        let protection = DataProtection::of(self, flow);
-        let mut watch = ControlWatch::new(&mut self.control, &self.services.offered, flow);
+        let protection = DataProtection::of(self, direction);
+        let mut watch = ControlWatch::new(&mut self.control, &self.services.offered, direction);
         let opened = open_data_connection(port, &pair, &self.services.config.data, opening, &mut watch);
         let secured = opened.and_then(|mut connection| match &protection {
             Some(protection) if !connection.is_secure() => {

@@ -8,7 +8,6 @@ use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::commands::data::broken;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
-use crate::tls::Flow;
 use crate::vfs::OpenFile;
 
 impl Session {
@@ -24,7 +23,7 @@ impl Session {
         let parameters = self.parameters.transfer;
         let limits = self.transfer_limits(rate);
         self.control.presence.begin_transfer(target.as_bytes());
-        let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
+        let outcome = self.transfer(&opening, Direction::Outgoing, |connection, watch| {
             dtp::send(
                 connection,
                 &Source { file: &file, range: Range::from(offset), size },

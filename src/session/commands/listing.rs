@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use crate::dtp::{Outgoing, TransferError};
+use crate::events::Direction;
 use crate::proto::command::{Access, CommandSpec};
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::commands::data::{Failure, broken};
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
-use crate::tls::Flow;
 use crate::vfs::{FileError, ListKind, ListLimits, ListRequest, ListingError};
 
 /// The most that STAT of a path sends over the control connection, in bytes.
@@ -43,7 +43,7 @@ impl Session {
         let opening = self.opening(shown.as_bytes(), None);
         let (parameters, limits) = (self.parameters.transfer, self.transfer_limits(rate));
         let mut truncated = false;
-        let outcome = self.transfer(&opening, Flow::ToClient, |connection, watch| {
+        let outcome = self.transfer(&opening, Direction::Outgoing, |connection, watch| {
             let mut outgoing = Outgoing::new(connection, &parameters, &limits, watch);
             match listing.write(&mut |piece| outgoing.write(piece)) {
                 Ok(listed) => truncated = listed.truncated,

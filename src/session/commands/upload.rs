@@ -21,7 +21,6 @@ use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
 use crate::session::state::LoggedIn;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused, target_refusal};
-use crate::tls::Flow;
 use crate::vfs::{Create, FileError};
 use decide::{Existing, Objection, Rules, Wish, decide};
 use stored::{Place, StoreError, Stored};
@@ -108,7 +107,7 @@ impl Session {
         let rate = self.logged_in()?.rates.upload;
         let (parameters, limits) = (self.parameters.transfer, self.transfer_limits(rate));
         self.control.presence.begin_transfer(stored.target.as_bytes());
-        Ok(self.transfer(&opening, Flow::FromClient, |connection, watch| {
+        Ok(self.transfer(&opening, Direction::Incoming, |connection, watch| {
             let target =
                 stored.begin().map_err(|error| (0, Failure::Refused(store_refusal(typed, error))))?;
             dtp::receive(connection, &target, &parameters, &limits, watch).map_err(broken)
