@@ -6,17 +6,12 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 
 use crate::client::{Client, DataPort, Via};
 use crate::server::Server;
+use crate::test_support::Random;
 
 /// Bytes without a pattern that a buffer's length could hide.
 pub(crate) fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(len).collect()
+    let mut random = Random::new(1);
+    std::iter::repeat_with(|| random.next().to_le_bytes()[0]).take(len).collect()
 }
 
 #[test]
