@@ -21,7 +21,7 @@ use crate::config::{AuthMethod, Config, LoginPolicy};
 use crate::helpers::{Answer, Asker, Helpers, PamSession, Request, Secret};
 use crate::logging;
 use crate::proto::secret::Password;
-use crate::sys::accounts::Verdict;
+use crate::sys::accounts::Finding;
 use crate::sys::identity::Identity;
 use crate::sys::pam::Outcome;
 
@@ -265,23 +265,23 @@ impl Authenticator {
             }
         };
         let answered = helpers.ask(&request, attempt.asker()).map_err(Refusal::unavailable)?;
-        let Answer::Checked { verdict, outcomes } = answered.answer else {
+        let Answer::Checked { finding, outcomes } = answered.answer else {
             return Err(Refusal::unavailable("an auth helper answered another question"));
         };
         self.log_outcomes(attempt, &outcomes);
-        let reason = match verdict {
-            Verdict::Right => {
+        let reason = match finding {
+            Finding::Right => {
                 account.session = answered.session;
                 return Ok(account);
             }
-            Verdict::Wrong => {
+            Finding::Wrong => {
                 self.pace.note_real(paced, answered.waited);
                 return Err(Refusal::denied("wrong password"));
             }
-            Verdict::Locked => "account locked, or not allowed",
-            Verdict::AccountExpired => "account expired",
-            Verdict::PasswordExpired => "password expired",
-            Verdict::Unavailable => {
+            Finding::Locked => "account locked, or not allowed",
+            Finding::AccountExpired => "account expired",
+            Finding::PasswordExpired => "password expired",
+            Finding::Unavailable => {
                 return Err(Refusal::unavailable("the system could not check the password"));
             }
         };

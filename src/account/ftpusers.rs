@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::admin_file::{AdminFile, Fault};
 use super::authenticator::Refusal;
-use super::names::{Found, Subject};
+use super::names::{Hit, Subject};
 use super::{Trail, UserOptions};
 
 /// What a line that lets somebody in says besides.
@@ -63,8 +63,8 @@ pub(super) enum Listed {
 /// The file could not be understood.
 fn listed(file: &AdminFile, subject: &Subject<'_>, trail: &mut Trail) -> Result<Listed, Fault> {
     match file.find(subject, trail, |rest| permission(rest).is_some())? {
-        Some(Found { line, unclear: Some(reason), .. }) => Ok(Listed::Denied(line, Some(reason))),
-        Some(Found { line, rest, unclear: None }) => means_of_ftpusers(file, line, rest),
+        Some(Hit { line, unclear: Some(reason), .. }) => Ok(Listed::Denied(line, Some(reason))),
+        Some(Hit { line, rest, unclear: None }) => means_of_ftpusers(file, line, rest),
         None => Ok(Listed::Not),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct VirtualHost {
     pub motd: Option<PathBuf>,
 }
 
-enum Line<'a> {
+enum HostsLine<'a> {
     Host(HostLine<'a>),
     Rule { allow: bool, who: Who, addresses: Vec<Addresses> },
 }
@@ -72,7 +72,7 @@ impl Hosts {
             let file = AdminFile::read(&config_dir.join(FILE))?;
             let mut hosts = Hosts::default();
             for (number, line) in parse(&file)? {
-                if let Line::Host(line) = line {
+                if let HostsLine::Host(line) = line {
                     hosts.add(line, anonymous).map_err(|what| file.fault(number, &what))?;
                 }
             }
@@ -141,8 +141,8 @@ pub(super) fn problems(config_dir: &Path, anonymous: Option<&AnonymousPolicy>) -
     let mut hosts = Hosts::default();
     let problem = |(number, line)| {
         let problem = match parse_line(line) {
-            Ok(Line::Host(line)) => hosts.add(line, anonymous).err(),
-            Ok(Line::Rule { who, .. }) => who.complaint(),
+            Ok(HostsLine::Host(line)) => hosts.add(line, anonymous).err(),
+            Ok(HostsLine::Rule { who, .. }) => who.complaint(),
             Err(what) => Some(what),
         };
         problem.map(|what| file.fault(number, &what).to_string())
@@ -163,7 +163,7 @@ pub(super) fn check_address(
     let mut missed = None;
     let mut fits = None;
     for (number, line) in lines {
-        let Line::Rule { allow, who, addresses } = line else { continue };
+        let HostsLine::Rule { allow, who, addresses } = line else { continue };
         match file.means(number, &who, subject).map_err(Refusal::unavailable)? {
             Meaning::Yes => (),
             Meaning::No | Meaning::Elsewhere => continue,
@@ -192,24 +192,24 @@ pub(super) fn check_address(
     Ok(())
 }
 
-fn parse(file: &AdminFile) -> Result<Vec<(usize, Line<'_>)>, Fault> {
+fn parse(file: &AdminFile) -> Result<Vec<(usize, HostsLine<'_>)>, Fault> {
     let line = |(number, line)| Ok((number, parse_line(line).map_err(|what| file.fault(number, &what))?));
     file.lines()?.into_iter().map(line).collect()
 }
 
-fn parse_line(line: &[u8]) -> Result<Line<'_>, String> {
+fn parse_line(line: &[u8]) -> Result<HostsLine<'_>, String> {
     let (first, rest) = first_word(line);
     let allow = match first {
         b"allow" => true,
         b"deny" => false,
-        _ => return host_line(&words(line)).map(Line::Host),
+        _ => return host_line(&words(line)).map(HostsLine::Host),
     };
     let (who, rest) = Who::split_off(rest)?;
     match words(rest).as_slice() {
         [] => Err("not `allow` or `deny`, a user and addresses".to_owned()),
         addresses => {
             let addresses = addresses.iter().map(|word| Addresses::parse(word)).collect::<Result<_, _>>()?;
-            Ok(Line::Rule { allow, who, addresses })
+            Ok(HostsLine::Rule { allow, who, addresses })
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::admin_file::{AdminFile, Fault};
 use super::ftpusers::first_word;
-use super::names::{Found, Subject, unquoted};
+use super::names::{Hit, Subject, unquoted};
 use super::{Trail, UserOptions};
 
 /// Where a confined session is kept.
@@ -37,8 +37,8 @@ pub(super) fn jail_of(
     trail: &mut Trail,
 ) -> Result<Option<Keeping>, Fault> {
     match file.find(subject, trail, |rest| matches!(directive(rest), Some((Directive::Free, _))))? {
-        Some(Found { line, unclear: Some(reason), .. }) => Err(file.fault(line, &reason)),
-        Some(Found { line, rest, unclear: None }) => jail_of_line(file, line, rest, home).map(Some),
+        Some(Hit { line, unclear: Some(reason), .. }) => Err(file.fault(line, &reason)),
+        Some(Hit { line, rest, unclear: None }) => jail_of_line(file, line, rest, home).map(Some),
         None => Ok(None),
     }
 }

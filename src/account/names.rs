@@ -37,7 +37,7 @@ pub(super) enum Meaning {
 }
 
 /// A line that is about somebody, or may be.
-pub(super) struct Found<'a> {
+pub(super) struct Hit<'a> {
     pub line: usize,
     /// What follows the name.
     pub rest: &'a [u8],
@@ -56,7 +56,7 @@ impl AdminFile {
         subject: &Subject<'_>,
         trail: &mut Trail,
         is_harmless: impl Fn(&[u8]) -> bool,
-    ) -> Result<Option<Found<'_>>, Fault> {
+    ) -> Result<Option<Hit<'_>>, Fault> {
         for (line, text) in self.lines()? {
             let (meaning, rest) = match Who::split_off(text) {
                 Ok((who, rest)) => (self.means(line, &who, subject)?, rest),
@@ -75,7 +75,7 @@ impl AdminFile {
                 }
                 Meaning::Unclear(reason) => Some(reason),
             };
-            return Ok(Some(Found { line, rest, unclear }));
+            return Ok(Some(Hit { line, rest, unclear }));
         }
         Ok(None)
     }
@@ -92,14 +92,14 @@ impl AdminFile {
 
 /// The first word of a line: `user[:group][@host]`, `@group` or `@`.
 pub(super) struct Who {
-    user: User,
+    user: Named,
     group: Option<Word>,
-    host: Host,
+    host: Origin,
 }
 
-enum User {
+enum Named {
     Anybody,
-    Named {
+    Account {
         name: Word,
         /// The name with what could be the host's: some accounts have an `@` in their name.
         whole: Word,
@@ -108,7 +108,7 @@ enum User {
     Impossible(String),
 }
 
-enum Host {
+enum Origin {
     Any,
     Network(Cidr),
     /// Addresses as text, such as `192.0.2.*`.
@@ -128,13 +128,13 @@ impl Who {
     }
 
     fn of(word: Word) -> Who {
-        let (anybody, any) = (User::Anybody, Host::Any);
+        let (anybody, any) = (Named::Anybody, Origin::Any);
         if let Some((b'@', false)) = word.0.first() {
             let group = Word(word.0[1..].to_vec());
             return Who { user: anybody, group: (!group.0.is_empty()).then_some(group), host: any };
         }
         let (before, host) = match word.0.iter().rposition(|&letter| letter == (b'@', false)) {
-            Some(at) => (Word(word.0[..at].to_vec()), Host::of(Word(word.0[at + 1..].to_vec()))),
+            Some(at) => (Word(word.0[..at].to_vec()), Origin::of(Word(word.0[at + 1..].to_vec()))),
             None => (word.clone(), any),
         };
         let (name, group) = match before.0.iter().position(|&letter| letter == (b':', false)) {
@@ -142,19 +142,19 @@ impl Who {
             None => (before, None),
         };
         let user = match is_plausible_name(&name.text()).is_none() && !name.is_pattern() {
-            true => User::Impossible(format!("`{}` cannot be the name of an account", name.shown())),
-            false => User::Named { name, whole: word },
+            true => Named::Impossible(format!("`{}` cannot be the name of an account", name.shown())),
+            false => Named::Account { name, whole: word },
         };
         Who { user, group, host }
     }
 
     fn means(&self, subject: &Subject<'_>) -> io::Result<Meaning> {
         match &self.user {
-            User::Anybody => (),
-            User::Impossible(reason) => return Ok(Meaning::Unclear(reason.clone())),
-            User::Named { whole, .. } if whole.is_any_of(subject.names) => return Ok(Meaning::Yes),
-            User::Named { name, .. } if name.matches_any_of(subject.names) => (),
-            User::Named { .. } => return Ok(Meaning::No),
+            Named::Anybody => (),
+            Named::Impossible(reason) => return Ok(Meaning::Unclear(reason.clone())),
+            Named::Account { whole, .. } if whole.is_any_of(subject.names) => return Ok(Meaning::Yes),
+            Named::Account { name, .. } if name.matches_any_of(subject.names) => (),
+            Named::Account { .. } => return Ok(Meaning::No),
         }
         let group = match &self.group {
             Some(group) => group.means_group_of(subject)?,
@@ -169,7 +169,7 @@ impl Who {
 
     /// Whether the anonymous login alone is meant.
     pub(super) fn is_anonymous(&self) -> bool {
-        matches!(&self.user, User::Named { name, .. } if name.is_any_of(&[b"ftp", b"anonymous"]))
+        matches!(&self.user, Named::Account { name, .. } if name.is_any_of(&[b"ftp", b"anonymous"]))
     }
 
     /// Why the line can be about nobody, or about whom cannot be told.
@@ -179,35 +179,37 @@ impl Who {
             Ok(Ok(_)) | Err(_) => None,
         };
         match (&self.user, &self.host) {
-            (User::Impossible(reason), _) => Some(reason.clone()),
-            (_, Host::Name(name)) => Some(not_an_address(name)),
+            (Named::Impossible(reason), _) => Some(reason.clone()),
+            (_, Origin::Name(name)) => Some(not_an_address(name)),
             _ => group(),
         }
     }
 }
 
-impl Host {
-    fn of(Word(letters): Word) -> Host {
+impl Origin {
+    fn of(Word(letters): Word) -> Origin {
         let word = Word(letters.iter().map(|(byte, quoted)| (byte.to_ascii_lowercase(), *quoted)).collect());
         let text = word.text();
         let network = str::from_utf8(&text).ok().and_then(Cidr::parse);
         let only = |letters: &[u8]| text.iter().all(|byte| letters.contains(byte));
         match network {
-            Some(network) => Host::Network(network),
-            None if text.is_empty() || !word.is_pattern() => Host::Name(word),
-            None if only(b"0123456789.*?[]-!^") => Host::Like(word.pattern()),
-            None if text.contains(&b':') && only(b"0123456789abcdef.:*?[]-!^") => Host::Like(word.pattern()),
-            None => Host::Name(word),
+            Some(network) => Origin::Network(network),
+            None if text.is_empty() || !word.is_pattern() => Origin::Name(word),
+            None if only(b"0123456789.*?[]-!^") => Origin::Like(word.pattern()),
+            None if text.contains(&b':') && only(b"0123456789abcdef.:*?[]-!^") => {
+                Origin::Like(word.pattern())
+            }
+            None => Origin::Name(word),
         }
     }
 
     fn means(&self, peer: Option<IpAddr>) -> Meaning {
         let here = match (self, peer) {
-            (Host::Any, _) => true,
-            (Host::Name(name), _) => return Meaning::Unclear(not_an_address(name)),
+            (Origin::Any, _) => true,
+            (Origin::Name(name), _) => return Meaning::Unclear(not_an_address(name)),
             (_, None) => false,
-            (Host::Network(network), Some(peer)) => network.contains(peer),
-            (Host::Like(pattern), Some(peer)) => {
+            (Origin::Network(network), Some(peer)) => network.contains(peer),
+            (Origin::Like(pattern), Some(peer)) => {
                 pattern.matches_any(peer.to_canonical().to_string().as_bytes())
             }
         };
@@ -352,7 +354,7 @@ mod tests {
         find(file, &subject).filter(|found| found.unclear.is_none()).map(|found| (found.line, found.rest))
     }
 
-    fn find<'a>(file: &'a AdminFile, subject: &Subject<'_>) -> Option<Found<'a>> {
+    fn find<'a>(file: &'a AdminFile, subject: &Subject<'_>) -> Option<Hit<'a>> {
         file.find(subject, &mut Trail::default(), |_| false).unwrap()
     }
 

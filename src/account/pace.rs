@@ -39,11 +39,11 @@ struct Recent {
 /// One login, until it is refused.
 pub(super) struct Paced {
     began: Instant,
-    plan: Plan,
+    effort: Effort,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plan {
+enum Effort {
     /// So many hashes, and then to wait a little.
     Hashes(u32, Duration),
     /// A real check is faster than a hash: to take as long as one of them did.
@@ -59,7 +59,7 @@ impl Pace {
 
     /// A login begins.
     pub(super) fn begin(&self) -> Paced {
-        Paced { plan: self.recent.lock().plan(), began: Instant::now() }
+        Paced { effort: self.recent.lock().effort(), began: Instant::now() }
     }
 
     /// A password was wrong. Of the time, `waited` went by before a helper was free.
@@ -69,29 +69,29 @@ impl Pace {
 
     /// Waits until a login that was refused with a pretended check has taken as long as others.
     pub(super) fn wait_out_pretended(&self, login: &Paced, waited: Duration) {
-        match login.plan {
-            Plan::Hashes(hashes, rest) => {
+        match login.effort {
+            Effort::Hashes(hashes, rest) => {
                 self.recent.lock().note_pretended(hashes, login.took(waited));
                 thread::sleep(rest);
             }
-            Plan::Wait(_) => login.wait_out(waited),
+            Effort::Wait(_) => login.wait_out(waited),
         }
     }
 }
 
 impl Recent {
-    fn plan(&mut self) -> Plan {
+    fn effort(&mut self) -> Effort {
         let (Some(real), Some(pretended)) = (self.real.median(), self.pretended.median()) else {
-            return Plan::Hashes(self.hashes, Duration::ZERO);
+            return Effort::Hashes(self.hashes, Duration::ZERO);
         };
         let hash = pretended / self.hashes.max(1);
         // Two hashes never take the same time; and what was right is not given up for a little.
         let about = |tenths| (real + hash * tenths / 10).as_nanos() / hash.as_nanos().max(1);
         let hashes = if about(3) == self.hashes.into() { about(3) } else { about(1) };
         match hashes.min(MOST_HASHES.into()) as u32 {
-            0 => Plan::Wait(self.real.next()),
-            hashes if hashes == self.hashes => Plan::Hashes(hashes, real.saturating_sub(pretended)),
-            hashes => Plan::Hashes(hashes, real.saturating_sub(hash * hashes)),
+            0 => Effort::Wait(self.real.next()),
+            hashes if hashes == self.hashes => Effort::Hashes(hashes, real.saturating_sub(pretended)),
+            hashes => Effort::Hashes(hashes, real.saturating_sub(hash * hashes)),
         }
     }
 
@@ -106,16 +106,16 @@ impl Recent {
 impl Paced {
     /// The hashes of a pretended check.
     pub(super) fn hashes(&self) -> u32 {
-        match self.plan {
-            Plan::Hashes(hashes, _) => hashes,
-            Plan::Wait(_) => 0,
+        match self.effort {
+            Effort::Hashes(hashes, _) => hashes,
+            Effort::Wait(_) => 0,
         }
     }
 
     /// Waits until a login has taken as long as others, where PAM refused it without a hash,
     /// and `hashes` were computed instead.
     pub(super) fn wait_out(&self, waited: Duration) {
-        if let Plan::Wait(time) = self.plan {
+        if let Effort::Wait(time) = self.effort {
             thread::sleep(time.saturating_sub(self.took(waited)));
         }
     }
@@ -174,34 +174,34 @@ mod tests {
 
     #[test]
     fn a_pretended_check_computes_as_many_hashes_as_a_real_one_and_waits_for_the_rest() {
-        for (hashes, pretended, real, plan) in [
+        for (hashes, pretended, real, effort) in [
             // Nothing is known yet of one or the other.
-            (2, &[][..], &[][..], Plan::Hashes(2, Duration::ZERO)),
-            (2, &[100; 3], &[200; 2], Plan::Hashes(2, Duration::ZERO)),
-            (1, &[50; 2], &[100; 3], Plan::Hashes(1, Duration::ZERO)),
+            (2, &[][..], &[][..], Effort::Hashes(2, Duration::ZERO)),
+            (2, &[100; 3], &[200; 2], Effort::Hashes(2, Duration::ZERO)),
+            (1, &[50; 2], &[100; 3], Effort::Hashes(1, Duration::ZERO)),
             // Two were right, but the modules take their time.
-            (2, &[90, 100, 500], &[103, 102, 900], Plan::Hashes(2, MS * 3)),
-            (2, &[100; 3], &[90; 3], Plan::Hashes(2, Duration::ZERO)),
+            (2, &[90, 100, 500], &[103, 102, 900], Effort::Hashes(2, MS * 3)),
+            (2, &[100; 3], &[90; 3], Effort::Hashes(2, Duration::ZERO)),
             // One is.
-            (2, &[100; 3], &[54; 3], Plan::Hashes(1, MS * 4)),
-            (1, &[50; 3], &[148; 3], Plan::Hashes(3, Duration::ZERO)),
-            (1, &[50; 3], &[90; 3], Plan::Hashes(1, MS * 40)),
+            (2, &[100; 3], &[54; 3], Effort::Hashes(1, MS * 4)),
+            (1, &[50; 3], &[148; 3], Effort::Hashes(3, Duration::ZERO)),
+            (1, &[50; 3], &[90; 3], Effort::Hashes(1, MS * 40)),
             // A directory far away.
-            (1, &[50; 3], &[1000; 3], Plan::Hashes(4, MS * 800)),
+            (1, &[50; 3], &[1000; 3], Effort::Hashes(4, MS * 800)),
             // One that is near, or a hash that is cheap.
-            (2, &[100; 3], &[5, 6, 7], Plan::Wait(MS * 6)),
-            (0, &[100; 3], &[5; 3], Plan::Wait(MS * 5)),
+            (2, &[100; 3], &[5, 6, 7], Effort::Wait(MS * 6)),
+            (0, &[100; 3], &[5; 3], Effort::Wait(MS * 5)),
         ] {
-            assert_eq!(recent(hashes, pretended, real).plan(), plan, "{hashes} {pretended:?} {real:?}");
+            assert_eq!(recent(hashes, pretended, real).effort(), effort, "{hashes} {pretended:?} {real:?}");
         }
     }
 
     #[test]
     fn another_number_of_hashes_is_measured_anew() {
         let mut recent = recent(2, &[100; 3], &[54; 3]);
-        assert_eq!(recent.plan(), Plan::Hashes(1, MS * 4));
+        assert_eq!(recent.effort(), Effort::Hashes(1, MS * 4));
         (0..3).for_each(|_| recent.note_pretended(1, MS * 51));
-        assert_eq!((recent.pretended.times.len(), recent.plan()), (3, Plan::Hashes(1, MS * 3)));
+        assert_eq!((recent.pretended.times.len(), recent.effort()), (3, Effort::Hashes(1, MS * 3)));
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
         let pace = Pace::new(1);
         let ago = |time| Instant::now().checked_sub(time).expect("the machine has run for longer");
         for (began, waited) in [(MS * 300, MS * 200), (LONGEST * 2, MS), (MS, MS * 2)] {
-            pace.note_real(&Paced { began: ago(began), plan: Plan::Wait(MS) }, waited);
+            pace.note_real(&Paced { began: ago(began), effort: Effort::Wait(MS) }, waited);
         }
         let [first, second, third] = pace.recent.lock().real.times[..] else { panic!("three were noted") };
         assert!(first >= MS * 100 && first < MS * 200, "{first:?}");

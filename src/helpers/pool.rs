@@ -31,7 +31,7 @@ const KEPT: usize = 2;
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// The helpers of one server.
-pub(crate) struct Helpers(Arc<Pool>);
+pub(crate) struct Helpers(Arc<Crew>);
 
 /// Who asks, and how long they wait for a helper that is free.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +70,8 @@ pub(crate) enum Failure {
     Helper(io::Error),
 }
 
-struct Pool {
-    crew: Mutex<Crew>,
+struct Crew {
+    roster: Mutex<Roster>,
     /// A helper is free, or there is room for one more.
     changed: Condvar,
     launch: Box<dyn Fn() -> io::Result<Helper> + Send + Sync>,
@@ -87,7 +87,7 @@ struct Bounds {
 }
 
 #[derive(Default)]
-struct Crew {
+struct Roster {
     /// Helpers without work, the one that was last busy at the end.
     idle: Vec<(Helper, Instant)>,
     /// All of them: idle, busy, and being started.
@@ -113,19 +113,19 @@ impl Helpers {
         launch: Box<dyn Fn() -> io::Result<Helper> + Send + Sync>,
     ) -> io::Result<Helpers> {
         let bounds = Bounds { most: bounds.most.max(1), ..bounds };
-        let mut crew = Crew::default();
+        let mut roster = Roster::default();
         for _ in 0..KEPT.min(bounds.most) {
-            crew.idle.push((launch()?, Instant::now()));
-            crew.count += 1;
+            roster.idle.push((launch()?, Instant::now()));
+            roster.count += 1;
         }
         let changed = Condvar::new();
-        Ok(Helpers(Arc::new(Pool { crew: Mutex::new(crew), changed, launch, bounds })))
+        Ok(Helpers(Arc::new(Crew { roster: Mutex::new(roster), changed, launch, bounds })))
     }
 
     /// The answer to `request`.
     pub(crate) fn ask(&self, request: &Request, asker: Asker) -> Result<Answered, Failure> {
         let began = Instant::now();
-        let mut loan = Pool::take(&self.0, asker)?;
+        let mut loan = Crew::take(&self.0, asker)?;
         // One that died in peace is replaced without anybody's noticing.
         if !loan.helper.as_ref().is_some_and(|helper| helper.channel.is_quiet()) {
             loan.helper = None;
@@ -144,26 +144,26 @@ impl Helpers {
     }
 }
 
-impl Pool {
+impl Crew {
     /// A helper for `asker`, ours until dropped: one that is idle, else a new one, else the next
     /// that becomes idle.
-    fn take(pool: &Arc<Pool>, asker: Asker) -> Result<Loan, Failure> {
+    fn take(crew: &Arc<Crew>, asker: Asker) -> Result<Loan, Failure> {
         let host = asker.address.map(host_of);
         let mut cannot_start = None;
         let mut late = false;
-        let mut crew = pool.crew.lock();
+        let mut roster = crew.roster.lock();
         loop {
-            if crew.may_hold_more(host, pool.most_of_one_host()) {
-                if let Some((helper, _)) = crew.idle.pop() {
-                    crew.hold(host);
-                    return Ok(Loan { helper: Some(helper), host, pool: Arc::clone(pool) });
+            if roster.may_hold_more(host, crew.most_of_one_host()) {
+                if let Some((helper, _)) = roster.idle.pop() {
+                    roster.hold(host);
+                    return Ok(Loan { helper: Some(helper), host, crew: Arc::clone(crew) });
                 }
-                if crew.count < pool.bounds.most && cannot_start.is_none() {
-                    crew.count += 1;
-                    crew.hold(host);
-                    drop(crew);
-                    let mut loan = Loan { helper: None, host, pool: Arc::clone(pool) };
-                    match (pool.launch)() {
+                if roster.count < crew.bounds.most && cannot_start.is_none() {
+                    roster.count += 1;
+                    roster.hold(host);
+                    drop(roster);
+                    let mut loan = Loan { helper: None, host, crew: Arc::clone(crew) };
+                    match (crew.launch)() {
                         Ok(helper) => {
                             loan.helper = Some(helper);
                             return Ok(loan);
@@ -171,14 +171,14 @@ impl Pool {
                         Err(error) => cannot_start = Some(error),
                     }
                     drop(loan);
-                    crew = pool.crew.lock();
+                    roster = crew.roster.lock();
                     continue;
                 }
             }
-            if late || (cannot_start.is_some() && crew.count == 0) {
+            if late || (cannot_start.is_some() && roster.count == 0) {
                 return Err(cannot_start.map_or(Failure::Busy, Failure::Start));
             }
-            late = pool.changed.wait_until(&mut crew, asker.until).timed_out();
+            late = crew.changed.wait_until(&mut roster, asker.until).timed_out();
         }
     }
 
@@ -187,25 +187,25 @@ impl Pool {
     }
 
     /// Ends helpers that have been idle for too long, until only those are left that are kept.
-    fn retire(pool: &Weak<Pool>) {
+    fn retire(crew: &Weak<Crew>) {
         loop {
-            let Some(pool) = pool.upgrade() else { return };
-            let pause = pool.bounds.idle_time / 4;
-            let mut crew = pool.crew.lock();
-            if crew.count <= KEPT {
-                crew.retiring = false;
+            let Some(crew) = crew.upgrade() else { return };
+            let pause = crew.bounds.idle_time / 4;
+            let mut roster = crew.roster.lock();
+            if roster.count <= KEPT {
+                roster.retiring = false;
                 return;
             }
-            let retired = crew.take_retired(pool.bounds.idle_time);
-            drop(crew);
+            let retired = roster.take_retired(crew.bounds.idle_time);
+            drop(roster);
             drop(retired); // Waits for their end, which nobody should have to who wants the lock.
-            drop(pool);
+            drop(crew);
             thread::sleep(pause);
         }
     }
 }
 
-impl Crew {
+impl Roster {
     fn may_hold_more(&self, host: Option<IpAddr>, most: usize) -> bool {
         host.is_none_or(|host| self.held.get(&host).is_none_or(|&held| held < most))
     }
@@ -239,25 +239,25 @@ struct Loan {
     /// `None`: it could not be started, and its place is free.
     helper: Option<Helper>,
     host: Option<IpAddr>,
-    pool: Arc<Pool>,
+    crew: Arc<Crew>,
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let mut crew = self.pool.crew.lock();
-        crew.release(self.host);
+        let mut roster = self.crew.roster.lock();
+        roster.release(self.host);
         match self.helper.take() {
-            Some(helper) => crew.idle.push((helper, Instant::now())),
-            None => crew.count -= 1,
+            Some(helper) => roster.idle.push((helper, Instant::now())),
+            None => roster.count -= 1,
         }
-        if crew.count > KEPT && !crew.retiring {
-            let pool = Arc::downgrade(&self.pool);
+        if roster.count > KEPT && !roster.retiring {
+            let crew = Arc::downgrade(&self.crew);
             let retire = thread::Builder::new().name("helpers".into()).stack_size(64 << 10);
             // Without the thread they stay; the next that is given back tries again.
-            crew.retiring = retire.spawn(move || Pool::retire(&pool)).is_ok();
+            roster.retiring = retire.spawn(move || Crew::retire(&crew)).is_ok();
         }
-        drop(crew);
-        self.pool.changed.notify_all();
+        drop(roster);
+        self.crew.changed.notify_all();
     }
 }
 

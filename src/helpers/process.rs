@@ -12,11 +12,11 @@ use std::{io, process};
 
 use super::protocol::{Answer, Request, Secret};
 use crate::proto::calendar;
-use crate::sys::accounts::Verdict;
+use crate::sys::accounts::Finding;
 use crate::sys::clock;
 use crate::sys::crypt::Crypt;
 use crate::sys::helper::{Channel, Children, settle};
-use crate::sys::pam::{Login, Pam, Transaction};
+use crate::sys::pam::{Inquiry, Pam, Transaction};
 use crate::sys::process::{Forked, fork, name_process};
 use crate::sys::shadow;
 
@@ -78,7 +78,7 @@ impl Libraries {
             Request::Hash { hash, password, instead } => self.hash(hash, password, *instead),
             Request::Pretend { password, hashes } => {
                 self.pretend(password, *hashes);
-                Verdict::Wrong
+                Finding::Wrong
             }
         })
     }
@@ -110,63 +110,63 @@ impl Libraries {
         // If the modules hang, the server replaces this helper.
         let message = session_end.receive(None).ok().flatten();
         match message.and_then(|message| Answer::decode(&message.bytes)) {
-            Some(answer @ Answer::Checked { verdict: Verdict::Right, .. }) => {
+            Some(answer @ Answer::Checked { finding: Finding::Right, .. }) => {
                 Ok((channel, answer, Some(session_end.into())))
             }
-            refused => Ok((channel, refused.unwrap_or(Answer::of(Verdict::Unavailable)), None)),
+            refused => Ok((channel, refused.unwrap_or(Answer::of(Finding::Unavailable)), None)),
         }
     }
 
     /// Asks PAM; a login that is right leaves the transaction, to open a session in.
     fn log_in(&self, request: &Request) -> (Answer, Option<Transaction<'_>>) {
-        let unavailable = || (Answer::of(Verdict::Unavailable), None);
+        let unavailable = || (Answer::of(Finding::Unavailable), None);
         let Request::Pam { service, user, remote_host, password, instead, .. } = request else {
             return unavailable();
         };
         let password_text = password.as_ref().map(Secret::as_c_str);
-        let login = Login { service, user, remote_host, tty: c"ftp", password: password_text };
+        let login = Inquiry { service, user, remote_host, tty: c"ftp", password: password_text };
         let Some(Ok(mut transaction)) = self.pam().map(|pam| pam.begin(&login)) else {
             return unavailable();
         };
-        let verdict = match (transaction.check(), password) {
-            (Verdict::Right, None) => not_locked(user),
+        let finding = match (transaction.check(), password) {
+            (Finding::Right, None) => not_locked(user),
             // PAM does not compute a hash for a locked password, and would
             // say by its haste which accounts are locked.
-            (Verdict::Wrong | Verdict::Locked, Some(password)) if is_locked(user) => {
+            (Finding::Wrong | Finding::Locked, Some(password)) if is_locked(user) => {
                 self.pretend(password, *instead);
-                Verdict::Locked
+                Finding::Locked
             }
-            (verdict, _) => verdict,
+            (finding, _) => finding,
         };
-        let answer = answer_of(&transaction, verdict);
-        (answer, (verdict == Verdict::Right).then_some(transaction))
+        let answer = answer_of(&transaction, finding);
+        (answer, (finding == Finding::Right).then_some(transaction))
     }
 
-    fn shadow(&self, user: &CStr, password: &Secret, instead: u32) -> Verdict {
-        let Some(crypt) = self.crypt() else { return Verdict::Unavailable };
+    fn shadow(&self, user: &CStr, password: &Secret, instead: u32) -> Finding {
+        let Some(crypt) = self.crypt() else { return Finding::Unavailable };
         let entry = match shadow::by_name(user) {
             Ok(entry) => entry.filter(|entry| !entry.is_locked()),
-            Err(_) => return Verdict::Unavailable,
+            Err(_) => return Finding::Unavailable,
         };
         match entry.map(|entry| (crypt.verify(password.as_c_str(), &entry.hash), entry)) {
-            Some((Some(true), entry)) => entry.verdict(today()),
-            Some((Some(false), _)) => Verdict::Wrong,
+            Some((Some(true), entry)) => entry.finding(today()),
+            Some((Some(false), _)) => Finding::Wrong,
             Some((None, _)) | None => {
                 self.pretend(password, instead);
-                Verdict::Locked
+                Finding::Locked
             }
         }
     }
 
-    fn hash(&self, hash: &[u8], password: &Secret, instead: u32) -> Verdict {
+    fn hash(&self, hash: &[u8], password: &Secret, instead: u32) -> Finding {
         match self.crypt().map(|crypt| crypt.verify(password.as_c_str(), hash)) {
-            Some(Some(true)) => Verdict::Right,
-            Some(Some(false)) => Verdict::Wrong,
+            Some(Some(true)) => Finding::Right,
+            Some(Some(false)) => Finding::Wrong,
             Some(None) => {
                 self.pretend(password, instead);
-                Verdict::Locked
+                Finding::Locked
             }
-            None => Verdict::Unavailable,
+            None => Finding::Unavailable,
         }
     }
 
@@ -185,8 +185,8 @@ impl Libraries {
     }
 }
 
-fn answer_of(transaction: &Transaction<'_>, verdict: Verdict) -> Answer {
-    Answer::Checked { verdict, outcomes: transaction.outcomes().to_vec() }
+fn answer_of(transaction: &Transaction<'_>, finding: Finding) -> Answer {
+    Answer::Checked { finding, outcomes: transaction.outcomes().to_vec() }
 }
 
 fn is_locked(user: &CStr) -> bool {
@@ -194,24 +194,24 @@ fn is_locked(user: &CStr) -> bool {
 }
 
 /// What the shadow file says of an account whose password is not asked for.
-fn valid(user: &CStr) -> Verdict {
+fn valid(user: &CStr) -> Finding {
     match shadow::by_name(user) {
-        Ok(Some(entry)) if entry.is_shut() => Verdict::Locked,
-        Ok(Some(entry)) => entry.verdict(today()),
-        Ok(None) => Verdict::Locked,
-        Err(_) => Verdict::Unavailable,
+        Ok(Some(entry)) if entry.is_shut() => Finding::Locked,
+        Ok(Some(entry)) => entry.finding(today()),
+        Ok(None) => Finding::Locked,
+        Err(_) => Finding::Unavailable,
     }
 }
 
 /// PAM leaves it to the password's check to refuse a locked account: where that is left out,
 /// the shadow file says it. An account that has no entry there is not locked there.
-fn not_locked(user: &CStr) -> Verdict {
+fn not_locked(user: &CStr) -> Finding {
     match shadow::by_name(user) {
-        Ok(Some(entry)) if entry.is_shut() => Verdict::Locked,
-        Ok(_) => Verdict::Right,
+        Ok(Some(entry)) if entry.is_shut() => Finding::Locked,
+        Ok(_) => Finding::Right,
         // Here PAM's modules know it all.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => Verdict::Right,
-        Err(_) => Verdict::Unavailable,
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Finding::Right,
+        Err(_) => Finding::Unavailable,
     }
 }
 
@@ -222,8 +222,8 @@ fn keep_session(mut transaction: Transaction<'_>, other_end: &Channel) -> ! {
     let _ = rustix::process::setsid();
     let opened = transaction.open_session();
     // Whatever the code: a module did not want this session, and its number is in the log.
-    let verdict = if opened { Verdict::Right } else { Verdict::Locked };
-    let _ = other_end.send(&answer_of(&transaction, verdict).encode(), None, None);
+    let finding = if opened { Finding::Right } else { Finding::Locked };
+    let _ = other_end.send(&answer_of(&transaction, finding).encode(), None, None);
     if opened {
         while let Ok(Some(_)) = other_end.receive(None) {}
         transaction.close_session();

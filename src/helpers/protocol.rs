@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 
 use zeroize::Zeroizing;
 
-use crate::sys::accounts::Verdict;
+use crate::sys::accounts::Finding;
 use crate::sys::pam::{Outcome, Stage};
 
 /// The longest password that is looked at: what PAM and crypt take, less their NUL.
@@ -48,7 +48,7 @@ pub(crate) enum Answer {
     /// To `Probe`.
     Can { pam: bool, crypt: bool },
     /// To everything else. `outcomes` is what PAM said at each of its stages, if it was asked.
-    Checked { verdict: Verdict, outcomes: Vec<Outcome> },
+    Checked { finding: Finding, outcomes: Vec<Outcome> },
 }
 
 impl Request {
@@ -146,15 +146,15 @@ impl Secret {
 }
 
 impl Answer {
-    pub(crate) fn of(verdict: Verdict) -> Answer {
-        Answer::Checked { verdict, outcomes: Vec::new() }
+    pub(crate) fn of(finding: Finding) -> Answer {
+        Answer::Checked { finding, outcomes: Vec::new() }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         match self {
             Answer::Can { pam, crypt } => vec![b'0' + u8::from(*pam) + 2 * u8::from(*crypt)],
-            Answer::Checked { verdict, outcomes } => {
-                let mut bytes = vec![letter_of(&VERDICTS, *verdict)];
+            Answer::Checked { finding, outcomes } => {
+                let mut bytes = vec![letter_of(&FINDINGS, *finding)];
                 for outcome in outcomes {
                     bytes.push(letter_of(&STAGES, outcome.stage));
                     bytes.extend_from_slice(&outcome.code.to_be_bytes());
@@ -178,19 +178,19 @@ impl Answer {
             Some(Outcome { stage: of_letter(&STAGES, stage)?, code: i32::from_be_bytes(*code) })
         };
         Some(Answer::Checked {
-            verdict: of_letter(&VERDICTS, first)?,
+            finding: of_letter(&FINDINGS, first)?,
             outcomes: outcomes.iter().map(outcome).collect::<Option<_>>()?,
         })
     }
 }
 
-const VERDICTS: [(u8, Verdict); 6] = [
-    (b'r', Verdict::Right),
-    (b'w', Verdict::Wrong),
-    (b'l', Verdict::Locked),
-    (b'a', Verdict::AccountExpired),
-    (b'p', Verdict::PasswordExpired),
-    (b'u', Verdict::Unavailable),
+const FINDINGS: [(u8, Finding); 6] = [
+    (b'r', Finding::Right),
+    (b'w', Finding::Wrong),
+    (b'l', Finding::Locked),
+    (b'a', Finding::AccountExpired),
+    (b'p', Finding::PasswordExpired),
+    (b'u', Finding::Unavailable),
 ];
 
 const STAGES: [(u8, Stage); 4] =
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn only_one_answer_is_right() {
-        let right = |answer| matches!(answer, Some(Answer::Checked { verdict: Verdict::Right, .. }));
+        let right = |answer| matches!(answer, Some(Answer::Checked { finding: Finding::Right, .. }));
         assert_eq!((0..=255).filter(|&byte| right(Answer::decode(&[byte]))).collect::<Vec<u8>>(), [b'r']);
         for byte in 0..=255 {
             if let Some(answer) = Answer::decode(&[byte]) {
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn an_answer_tells_what_pam_said_at_each_stage() {
         let outcomes = STAGES.map(|(_, stage)| Outcome { stage, code: -7 }).to_vec();
-        let answer = Answer::Checked { verdict: Verdict::Locked, outcomes };
+        let answer = Answer::Checked { finding: Finding::Locked, outcomes };
         let bytes = answer.encode();
         assert_eq!(Answer::decode(&bytes), Some(answer));
         for end in (0..bytes.len()).filter(|end| end % 5 != 1) {

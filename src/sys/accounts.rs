@@ -24,7 +24,7 @@ pub(crate) struct Passwd {
 
 /// What the system says of an account and a password for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Finding {
     Right,
     Wrong,
     /// The account is locked, or may not log in here and now.

@@ -5,7 +5,7 @@ use std::io;
 
 use zeroize::Zeroizing;
 
-use super::accounts::Verdict;
+use super::accounts::Finding;
 
 /// What the shadow file says of an account. Numbers are days since 1970, or -1.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,25 +31,25 @@ impl Shadow {
     }
 
     /// What the dates mean on the day `today`, for an account whose password was right.
-    pub(crate) fn verdict(&self, today: i64) -> Verdict {
+    pub(crate) fn finding(&self, today: i64) -> Finding {
         // As pam_unix reads them: 0 is a day like others for `expires`, and
         // "at the next login" for `last_change`.
         if self.expires >= 0 && today >= self.expires {
-            return Verdict::AccountExpired;
+            return Finding::AccountExpired;
         }
         if self.last_change == 0 {
-            return Verdict::PasswordExpired;
+            return Finding::PasswordExpired;
         }
         if self.last_change > 0 && self.maximum >= 0 {
             let last_day = self.last_change.saturating_add(self.maximum);
             if self.inactive >= 0 && today > last_day.saturating_add(self.inactive) {
-                return Verdict::AccountExpired;
+                return Finding::AccountExpired;
             }
             if today > last_day {
-                return Verdict::PasswordExpired;
+                return Finding::PasswordExpired;
             }
         }
-        Verdict::Right
+        Finding::Right
     }
 }
 
@@ -111,17 +111,17 @@ mod tests {
     #[test]
     fn dates_expire_accounts_and_passwords() {
         let sound = shadow("$6$salt$hash");
-        assert_eq!(sound.verdict(20_500), Verdict::Right);
-        assert_eq!(Shadow { expires: 20_500, ..sound.clone() }.verdict(20_499), Verdict::Right);
-        assert_eq!(Shadow { expires: 20_500, ..sound.clone() }.verdict(20_500), Verdict::AccountExpired);
-        assert_eq!(Shadow { expires: 0, ..sound.clone() }.verdict(20_500), Verdict::AccountExpired);
-        assert_eq!(Shadow { last_change: 0, ..sound.clone() }.verdict(20_500), Verdict::PasswordExpired);
+        assert_eq!(sound.finding(20_500), Finding::Right);
+        assert_eq!(Shadow { expires: 20_500, ..sound.clone() }.finding(20_499), Finding::Right);
+        assert_eq!(Shadow { expires: 20_500, ..sound.clone() }.finding(20_500), Finding::AccountExpired);
+        assert_eq!(Shadow { expires: 0, ..sound.clone() }.finding(20_500), Finding::AccountExpired);
+        assert_eq!(Shadow { last_change: 0, ..sound.clone() }.finding(20_500), Finding::PasswordExpired);
         let aged = Shadow { maximum: 100, ..sound.clone() };
-        assert_eq!(aged.verdict(20_100), Verdict::Right);
-        assert_eq!(aged.verdict(20_101), Verdict::PasswordExpired);
+        assert_eq!(aged.finding(20_100), Finding::Right);
+        assert_eq!(aged.finding(20_101), Finding::PasswordExpired);
         let grace = Shadow { inactive: 10, ..aged };
-        assert_eq!(grace.verdict(20_110), Verdict::PasswordExpired);
-        assert_eq!(grace.verdict(20_111), Verdict::AccountExpired);
-        assert_eq!(Shadow { maximum: i64::MAX, ..sound }.verdict(20_500), Verdict::Right);
+        assert_eq!(grace.finding(20_110), Finding::PasswordExpired);
+        assert_eq!(grace.finding(20_111), Finding::AccountExpired);
+        assert_eq!(Shadow { maximum: i64::MAX, ..sound }.finding(20_500), Finding::Right);
     }
 }

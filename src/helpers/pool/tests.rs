@@ -8,7 +8,7 @@ use std::thread;
 use rustix::process::{Pid, test_kill_process};
 
 use super::*;
-use crate::sys::accounts::Verdict;
+use crate::sys::accounts::Finding;
 
 /// Long enough for a busy machine: no test waits for it to pass.
 const AMPLE: Duration = Duration::from_secs(120);
@@ -40,11 +40,11 @@ impl Helpers {
     }
 
     fn take(&self, asker: Asker) -> Result<Loan, Failure> {
-        Pool::take(&self.0, asker)
+        Crew::take(&self.0, asker)
     }
 
     fn pids(&self) -> Vec<Pid> {
-        self.0.crew.lock().idle.iter().map(|(helper, _)| helper.pid()).collect()
+        self.0.roster.lock().idle.iter().map(|(helper, _)| helper.pid()).collect()
     }
 }
 
@@ -87,11 +87,11 @@ fn hash_of(password: &str) -> Request {
 #[test]
 fn a_helper_tells_right_from_wrong() {
     let helpers = Helpers::of_tests(1);
-    for (password, verdict) in
-        [("secret", Verdict::Right), ("Secret", Verdict::Wrong), ("secret", Verdict::Right)]
+    for (password, finding) in
+        [("secret", Finding::Right), ("Secret", Finding::Wrong), ("secret", Finding::Right)]
     {
         let answered = helpers.ask(&hash_of(password), from(1)).unwrap();
-        assert_eq!(answered.answer, Answer::of(verdict));
+        assert_eq!(answered.answer, Answer::of(finding));
         assert!(answered.session.is_none());
     }
 }
@@ -106,7 +106,7 @@ fn a_helper_that_died_between_logins_is_replaced_unseen() {
     loan.helper.as_mut().unwrap().process.kill().unwrap();
     loan.helper.as_mut().unwrap().process.wait().unwrap();
     drop(loan);
-    assert_eq!(helpers.ask(&hash_of("secret"), from(1)).unwrap().answer, Answer::of(Verdict::Right));
+    assert_eq!(helpers.ask(&hash_of("secret"), from(1)).unwrap().answer, Answer::of(Finding::Right));
     assert_ne!(helpers.pids(), first);
 }
 
@@ -126,7 +126,7 @@ fn a_helper_killed_during_a_login_costs_that_login_alone() {
     let loans: Vec<_> = (0..2).map(|host| helpers.take(from(host)).unwrap()).collect();
     for loan in &loans {
         let answer = loan.helper.as_ref().unwrap().ask(&hash_of("secret"), Instant::now() + AMPLE);
-        assert_eq!(answer.unwrap().0, Answer::of(Verdict::Right));
+        assert_eq!(answer.unwrap().0, Answer::of(Finding::Right));
     }
 }
 
@@ -140,7 +140,7 @@ fn a_login_waits_for_a_helper_that_is_busy_with_another() {
         move || helpers.ask(&hash_of("secret"), from(2)).map(|answered| answered.answer)
     });
     drop(loan);
-    assert_eq!(login.join().unwrap().unwrap(), Answer::of(Verdict::Right));
+    assert_eq!(login.join().unwrap().unwrap(), Answer::of(Finding::Right));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn the_wait_for_a_helper_is_not_part_of_the_time_for_an_answer() {
     thread::sleep(answer_within + Duration::from_millis(100));
     drop(loan);
     let (answer, waited) = login.join().unwrap().unwrap();
-    assert_eq!(answer, Answer::of(Verdict::Right));
+    assert_eq!(answer, Answer::of(Finding::Right));
     assert!(waited >= answer_within, "{waited:?}");
 }
 
@@ -204,16 +204,16 @@ fn while_six_slow_logins_go_on_a_seventh_is_answered_at_once() {
         thread::spawn(move || helpers.ask(&hash_of("x"), from(1)).map(|answered| answered.answer))
     });
     let slow: Vec<_> = slow.collect();
-    while helpers.0.crew.lock().held.values().sum::<usize>() < 6 {
+    while helpers.0.roster.lock().held.values().sum::<usize>() < 6 {
         thread::sleep(Duration::from_millis(1));
     }
     let asked = Instant::now();
     let quick = helpers.ask(&hash_of("secret"), from(2)).unwrap();
-    assert_eq!(quick.answer, Answer::of(Verdict::Right));
+    assert_eq!(quick.answer, Answer::of(Finding::Right));
     assert!(quick.waited < Duration::from_secs(1), "{:?}", quick.waited);
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     for login in slow {
-        assert_eq!(login.join().unwrap().unwrap(), Answer::of(Verdict::Wrong));
+        assert_eq!(login.join().unwrap().unwrap(), Answer::of(Finding::Wrong));
     }
 }
 
@@ -231,7 +231,7 @@ fn one_host_holds_a_quarter_of_the_helpers() {
     let _third = helpers.take(hasty(network[2])).unwrap();
     // The server itself is no host.
     let _probe = helpers.take(Asker { address: None, until: Instant::now() }).unwrap();
-    assert_eq!(helpers.0.crew.lock().count, 7);
+    assert_eq!(helpers.0.roster.lock().count, 7);
 }
 
 #[test]
@@ -249,13 +249,13 @@ fn helpers_beyond_two_end_when_they_have_been_idle() {
         thread::sleep(Duration::from_millis(1));
     }
     thread::sleep(Duration::from_millis(100));
-    assert_eq!((helpers.pids().len(), helpers.0.crew.lock().count), (2, 2));
+    assert_eq!((helpers.pids().len(), helpers.0.roster.lock().count), (2, 2));
     assert!(helpers.pids().contains(&pids[4]), "the parent of a session's process");
     drop(session);
     // They come back when they are needed, and go again.
     let loans: Vec<Loan> = (1..=3).map(|host| helpers.take(from(host)).unwrap()).collect();
     drop(loans);
-    while helpers.0.crew.lock().count > 2 {
+    while helpers.0.roster.lock().count > 2 {
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -276,5 +276,5 @@ fn a_login_waits_for_others_when_no_helper_can_be_started() {
     let pids: Vec<Pid> = loans.iter().map(Loan::pid).collect();
     drop(loans);
     assert!(pids.contains(&next.join().unwrap().unwrap()));
-    assert_eq!(helpers.0.crew.lock().count, 2);
+    assert_eq!(helpers.0.roster.lock().count, 2);
 }

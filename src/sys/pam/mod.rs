@@ -11,7 +11,7 @@ use std::{fmt, io, ptr};
 
 use zeroize::Zeroizing;
 
-use super::accounts::Verdict;
+use super::accounts::Finding;
 
 mod conversation;
 mod functions;
@@ -25,7 +25,7 @@ use numbers::{NAMES, TextItem, code};
 pub(crate) struct Pam(Functions);
 
 /// What is asked of PAM.
-pub(crate) struct Login<'a> {
+pub(crate) struct Inquiry<'a> {
     /// The file in /etc/pam.d.
     pub service: &'a CStr,
     pub user: &'a CStr,
@@ -99,7 +99,7 @@ impl Pam {
     ///
     /// # Errors
     /// PAM did not start; the modules have not been asked anything.
-    pub(crate) fn begin(&self, login: &Login<'_>) -> io::Result<Transaction<'_>> {
+    pub(crate) fn begin(&self, login: &Inquiry<'_>) -> io::Result<Transaction<'_>> {
         let answers = Lent::new(Answers {
             user: login.user.to_owned(),
             password: Zeroizing::new(login.password.unwrap_or(c"").to_bytes_with_nul().to_vec()),
@@ -133,29 +133,29 @@ impl Pam {
 
 impl Transaction<'_> {
     /// Whether the password is right, if there is one, and the account may log in.
-    pub(crate) fn check(&mut self) -> Verdict {
+    pub(crate) fn check(&mut self) -> Finding {
         if self.authenticates {
             // SAFETY: the handle is that of a transaction that has not ended.
             let result = unsafe { (self.pam.authenticate)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
             if !self.is_past(Stage::Authenticate, result) {
-                return verdict(result);
+                return finding(result);
             }
         }
         // SAFETY: the handle is that of a transaction that has not ended.
         let result = unsafe { (self.pam.account)(self.handle, code::DISALLOW_NULL_AUTHTOK) };
         if !self.is_past(Stage::Account, result) {
             // The password was right: a refusal here is the account's.
-            return match verdict(result) {
-                Verdict::Wrong => Verdict::Locked,
+            return match finding(result) {
+                Finding::Wrong => Finding::Locked,
                 other => other,
             };
         }
         // A module may have let in somebody else (a template account). Whose
         // rights the session gets was decided before PAM was asked.
         if self.user().as_deref() == Some(self.answers.get().user.as_c_str()) {
-            Verdict::Right
+            Finding::Right
         } else {
-            Verdict::Locked
+            Finding::Locked
         }
     }
 
@@ -254,18 +254,18 @@ impl Drop for Transaction<'_> {
     }
 }
 
-fn verdict(result: c_int) -> Verdict {
+fn finding(result: c_int) -> Finding {
     match result {
-        code::SUCCESS => Verdict::Right,
+        code::SUCCESS => Finding::Right,
         code::AUTH_ERR
         | code::USER_UNKNOWN
         | code::CRED_INSUFFICIENT
         | code::MAXTRIES
-        | code::AUTHTOK_ERR => Verdict::Wrong,
-        code::PERM_DENIED | code::CRED_ERR => Verdict::Locked,
-        code::ACCT_EXPIRED | code::CRED_EXPIRED => Verdict::AccountExpired,
-        code::NEW_AUTHTOK_REQD | code::AUTHTOK_EXPIRED => Verdict::PasswordExpired,
-        _ => Verdict::Unavailable,
+        | code::AUTHTOK_ERR => Finding::Wrong,
+        code::PERM_DENIED | code::CRED_ERR => Finding::Locked,
+        code::ACCT_EXPIRED | code::CRED_EXPIRED => Finding::AccountExpired,
+        code::NEW_AUTHTOK_REQD | code::AUTHTOK_EXPIRED => Finding::PasswordExpired,
+        _ => Finding::Unavailable,
     }
 }
 
@@ -275,12 +275,12 @@ mod tests {
 
     #[test]
     fn only_success_is_right() {
-        assert_eq!(verdict(code::SUCCESS), Verdict::Right);
-        assert_eq!(verdict(code::AUTH_ERR), Verdict::Wrong);
-        assert_eq!(verdict(code::ACCT_EXPIRED), Verdict::AccountExpired);
-        assert_eq!(verdict(code::NEW_AUTHTOK_REQD), Verdict::PasswordExpired);
-        assert!((1..64).all(|result| verdict(result) != Verdict::Right));
-        assert_eq!(verdict(-1), Verdict::Unavailable);
+        assert_eq!(finding(code::SUCCESS), Finding::Right);
+        assert_eq!(finding(code::AUTH_ERR), Finding::Wrong);
+        assert_eq!(finding(code::ACCT_EXPIRED), Finding::AccountExpired);
+        assert_eq!(finding(code::NEW_AUTHTOK_REQD), Finding::PasswordExpired);
+        assert!((1..64).all(|result| finding(result) != Finding::Right));
+        assert_eq!(finding(-1), Finding::Unavailable);
     }
 
     #[test]
