@@ -1,10 +1,10 @@
-//! The administrator's files: ftpusers, ftpchroot, /etc/shells.
+//! The administrator's files, as lines: ftpusers, ftpchroot, ftphosts, shells, the user file.
 //!
-//! They are small and read at each login, with the server's rights. A file
-//! that does not exist says nothing; one that cannot be read or understood
-//! refuses the login, for what it was meant to say is not known.
+//! They are small and read at each login, with the server's rights. A file that does not exist
+//! says nothing. A file that cannot be read or understood refuses the login, because it is not
+//! known what it was meant to say.
 //!
-//! A `#` in the first column makes a comment, elsewhere it is part of the line.
+//! A `#` in the first column makes a comment. Elsewhere it is part of the line.
 
 use std::fmt;
 use std::fs::File;
@@ -16,21 +16,21 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::sys::accounts;
 
-/// The most that is read of a file.
+/// The size of the largest file that is read.
 const MAX_FILE: u64 = 1 << 20;
 /// The longest line that is understood.
 const MAX_LINE: usize = 4096;
 
-/// Why a file refuses a login; for the log.
+/// What is wrong with a file, for the log. It refuses logins.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub file: PathBuf,
-    /// Counted from 1; 0 when it is not one line's.
+    /// Counted from 1; 0: not a line, but the file.
     pub line: usize,
     pub what: String,
 }
 
-/// A file of lines, read whole.
+/// A file that has been read.
 pub(super) struct AdminFile {
     path: PathBuf,
     contents: Option<Vec<u8>>,
@@ -38,7 +38,7 @@ pub(super) struct AdminFile {
 
 impl AdminFile {
     /// # Errors
-    /// Any but "does not exist"; what is neither a plain file nor a device like /dev/null.
+    /// All errors but "does not exist"; it is neither a plain file nor a device such as /dev/null.
     pub(super) fn read(path: &Path) -> Result<AdminFile, Fault> {
         let contents = read_admin_file(path).map_err(|error| Fault {
             file: path.into(),
@@ -52,13 +52,13 @@ impl AdminFile {
         &self.path
     }
 
-    /// That it says nothing of somebody, in words.
+    /// For the trail: the file has no line about the user.
     pub(super) fn silence(&self) -> String {
         let how = if self.exists() { "has no line for this account" } else { "does not exist" };
         format!("{}: {how}", self.path.display())
     }
 
-    /// A line of the file, with its place.
+    /// For the trail: a line of the file, and where it is.
     pub(super) fn rule(&self, line: usize) -> String {
         let contents = self.contents.as_deref().unwrap_or_default();
         let text = contents.split(|&byte| byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
@@ -77,7 +77,7 @@ impl AdminFile {
     /// The lines that are not comments, with their numbers.
     ///
     /// # Errors
-    /// A line with a NUL, or one that is too long, wherever in the file.
+    /// Any line has a NUL in it or is too long.
     pub(super) fn lines(&self) -> Result<Vec<(usize, &[u8])>, Fault> {
         let mut lines = Vec::new();
         for (index, line) in
@@ -98,9 +98,9 @@ impl AdminFile {
     }
 }
 
-/// The contents of a file of the administrator's; `None` when it does not exist.
+/// The contents of a file of the administrator's. `None`: it does not exist.
 pub(crate) fn read_admin_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    /// What some editors put before a text in UTF-8.
+    /// Some editors put it before a text in UTF-8.
     const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
     match read_bounded(path) {
         Ok(mut contents) => {
@@ -115,7 +115,7 @@ pub(crate) fn read_admin_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    // A fifo in its place would have every login wait for ever.
+    // NONBLOCK: if it is a fifo, logins would wait for ever.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     let kind = file.metadata()?.file_type();

@@ -1,4 +1,4 @@
-//! The anonymous login: anybody, with an email address by way of a password.
+//! The anonymous login: for everybody, with an email address in place of a password.
 
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -14,9 +14,9 @@ use super::system::{identity_of, named};
 use crate::config::AnonymousPolicy;
 use crate::sys::identity::{Identity, is_root};
 
-/// The anonymous login of one server, looked up when that starts.
+/// The anonymous login of a server. It is looked up when the server starts.
 pub(super) struct Anonymous {
-    /// `None` when the server is not root's: its own rights are the client's.
+    /// `None`: the server is not root's, and clients have the server's rights.
     identity: Option<Identity>,
     jail: Jail,
 }
@@ -43,12 +43,12 @@ impl Anonymous {
         Ok(Anonymous { identity, jail: jail_in(&dir)? })
     }
 
-    /// Whether a client that says it is `user` means this login.
+    /// Whether the name `user` means this login.
     pub(super) fn is_meant_by(user: &[u8]) -> bool {
         user.eq_ignore_ascii_case(b"anonymous") || user.eq_ignore_ascii_case(b"ftp")
     }
 
-    /// `email` is what the client gave as a password, for the log.
+    /// `email` is the password that the client gave, for the log.
     ///
     /// # Errors
     /// `Denied` when ftpusers lists `ftp` or `anonymous`; `Unavailable` when it cannot be read.
@@ -73,7 +73,7 @@ impl Anonymous {
         })
     }
 
-    /// Whom the administrator's files may mean.
+    /// The names and groups by which the administrator's files may mean this login.
     pub(super) fn subject(&self, peer: Option<IpAddr>) -> Subject<'_> {
         Subject {
             names: &[b"ftp", b"anonymous"],
@@ -82,7 +82,7 @@ impl Anonymous {
         }
     }
 
-    /// Whose rights accounts of the user file have that name no others.
+    /// The rights of this login. Accounts of the user file that name no account have them too.
     pub(super) fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
@@ -91,7 +91,7 @@ impl Anonymous {
 fn jail_in(dir: &Path) -> io::Result<Jail> {
     let dir = absolute(dir)?;
     let not_there = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", dir.display()));
-    // A path with `..` is what the shell completed; its meaning is fixed here.
+    // A path with `..` was completed by a shell. It is resolved once, here.
     let jail = Jail::in_dir(&dir).unwrap_or(Jail { root: dir.clone(), start: b"/".to_vec() });
     let root: PathBuf = jail.root.canonicalize().map_err(not_there)?;
     if !root.is_dir() {
@@ -100,7 +100,7 @@ fn jail_in(dir: &Path) -> io::Result<Jail> {
     Ok(Jail { root, ..jail })
 }
 
-/// Made absolute without a look at the file system: `/./` means something here.
+/// The path as an absolute one. It is not looked up, because `/./` must stay in it.
 pub(super) fn absolute(path: &Path) -> io::Result<PathBuf> {
     match path.as_os_str().as_bytes() {
         [] => Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty path")),

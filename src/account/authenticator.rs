@@ -46,18 +46,18 @@ pub(crate) struct Attempt<'a> {
     pub peer: IpAddr,
     /// The virtual host that the client chose or connected to.
     pub host: Option<&'a VirtualHost>,
-    /// When to stop waiting for somebody who can check the password. A check that has begun
-    /// has a time of its own, `--auth-timeout`.
+    /// How long to wait for a free helper. A check that has begun has its own time,
+    /// `--auth-timeout`.
     pub until: Instant,
 }
 
-/// Who is logged in, and with whose rights.
+/// A user who is logged in, and the rights of the session.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     /// The login name; `ftp` for anonymous.
     pub name: String,
     pub kind: AccountKind,
-    /// `None`: the server is not root's, and its own rights are the session's.
+    /// `None`: the server is not root's, and the session has the server's rights.
     pub identity: Option<Identity>,
     /// The real directory that is the client's `/`.
     pub root: PathBuf,
@@ -65,27 +65,27 @@ pub(crate) struct Account {
     pub confined: bool,
     /// The first working directory, as a path in the client's tree. It need not exist.
     pub start: Vec<u8>,
-    /// What ftpusers and ftpchroot say of it besides.
+    /// The options of ftpusers and ftpchroot.
     pub options: UserOptions,
-    /// Held until the session ends, if `--pam-session` opened one.
+    /// The PAM session of `--pam-session`, held until the FTP session ends.
     pub session: Option<PamSession>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AccountKind {
-    /// Who the client says it is, as text; not to be believed.
+    /// The address that the client gave; it need not be true.
     Anonymous {
         email: String,
     },
     Real,
 }
 
-/// Why a login fails. The reason is for the log alone.
+/// Why a login fails. The reason goes to the log and not to the client.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// Answered 530, whatever the cause.
+    /// The user may not log in, for any reason: 530.
     Denied { reason: String },
-    /// The check itself failed: answered 421 or 451, and not counted as an attempt.
+    /// The check could not be made: 421. It does not count as a failed login.
     Unavailable { reason: String },
 }
 
@@ -100,7 +100,7 @@ enum Method {
     None,
 }
 
-/// Somebody who may log in, if the password is right.
+/// A user who may log in if the password is right.
 pub(super) struct Candidate {
     pub account: Account,
     pub proof: Proof,
@@ -108,15 +108,15 @@ pub(super) struct Candidate {
 
 /// What the password is checked against.
 pub(super) enum Proof {
-    /// The system's knowledge of the account of this name.
+    /// The password that the system has for the account of this name.
     System(CString),
     /// A hash of the user file.
     Hash(Vec<u8>),
 }
 
 impl Authenticator {
-    /// Starts the helper processes, and looks up what does not change while
-    /// the server runs: the anonymous account and its directory.
+    /// Starts the helper processes, and looks up the anonymous account and its directory: these do
+    /// not change while the server runs.
     ///
     /// # Errors
     /// The anonymous account or directory does not exist; the helpers cannot
@@ -139,7 +139,7 @@ impl Authenticator {
         if anonymous.as_ref().and_then(Anonymous::identity).is_some_and(|identity| identity.uid == server_uid)
         {
             log::warn!(
-                "the anonymous account should be one of its own: other processes have this one's rights"
+                "anonymous clients have the rights of the server's own account: give them another (--anonymous-user)"
             );
         }
         Ok(Authenticator {
@@ -154,12 +154,12 @@ impl Authenticator {
         })
     }
 
-    /// One that asks no passwords, only who would be asked for one.
+    /// For `-C`: nobody can log in, but `check_access` tells who could.
     pub(crate) fn without_passwords(config: &Config) -> io::Result<Authenticator> {
         Authenticator::with(config, None)
     }
 
-    /// Whom `user` from `peer` would be, given the right password, and what decided that.
+    /// The account that `user` from `peer` would get with the right password.
     pub(crate) fn check_access(
         &self,
         user: &[u8],
@@ -176,19 +176,19 @@ impl Authenticator {
         self.candidate(user, peer, trail).map(|candidate| candidate.account)
     }
 
-    /// The uid that `become_user` gives a session beside the account's: the
-    /// server's own unprivileged account.
+    /// The uid of the server's own unprivileged account. `become_user` gives it to a session, beside
+    /// the account's.
     pub(crate) fn server_uid(&self) -> u32 {
         self.server_uid
     }
 
-    /// Whether `user` means the anonymous login, and there is one.
+    /// Whether `user` means the anonymous login, and the server has one.
     pub(crate) fn is_anonymous(&self, user: &[u8]) -> bool {
         self.anonymous.is_some() && Anonymous::is_meant_by(user)
     }
 
-    /// Lets a user in, or not. Blocks until somebody has checked the password. For a thread
-    /// that is still root's, if the server is.
+    /// Lets a user in, or not. Blocks until the password has been checked. For a thread that is
+    /// still root's, if the server is.
     pub(crate) fn log_in(&self, attempt: &Attempt<'_>, password: &Password) -> Result<Account, Refusal> {
         let Attempt { user, peer, host, .. } = *attempt;
         if let Some(anonymous) = self.anonymous.as_ref().filter(|_| Anonymous::is_meant_by(user)) {
@@ -215,11 +215,11 @@ impl Authenticator {
         }
     }
 
-    /// Lets a user in who was proved by something stronger than a password, if everything else
-    /// about the account allows it. Blocks as `log_in` does, and is for such a thread.
+    /// Lets in a user proved by something stronger than a password, if nothing else is against the
+    /// account. It blocks as `log_in` does, and is for the same threads.
     pub(crate) fn log_in_certified(&self, attempt: &Attempt<'_>) -> Result<Account, Refusal> {
         if self.is_anonymous(attempt.user) {
-            return Err(Refusal::denied("anonymous logins are nobody's"));
+            return Err(Refusal::denied("the anonymous login has no certificate"));
         }
         let Some(helpers) = &self.helpers else {
             return Err(Refusal::denied("only anonymous logins are allowed"));
@@ -229,7 +229,7 @@ impl Authenticator {
         self.check(helpers, attempt, candidate, None, &paced)
     }
 
-    /// Whether `name`, who is logged in, could log in now, were the password right again.
+    /// Whether a user who is logged in could log in again now, with the right password.
     pub(crate) fn may_stay(&self, name: &str, anonymous: bool) -> Result<(), Refusal> {
         match self.anonymous.as_ref().filter(|_| anonymous) {
             Some(anonymous) => anonymous.log_in(&self.ftpusers(), b"", None, &mut Trail::default()).map(drop),
@@ -237,7 +237,7 @@ impl Authenticator {
         }
     }
 
-    /// Without a password, only whether the account is valid.
+    /// Checks the password of a candidate; without one, only whether the account is valid.
     fn check(
         &self,
         helpers: &Helpers,
@@ -289,8 +289,8 @@ impl Authenticator {
         Err(Refusal::denied(reason))
     }
 
-    /// Refuses, after the work of a check: also when no helper can do it, what
-    /// the client sees is what it would see of an account.
+    /// Refuses, after the work of a check. Without a free helper, the client gets the answer that it
+    /// would get for an account that exists.
     fn pretend(
         &self,
         helpers: &Helpers,
@@ -330,7 +330,7 @@ impl Authenticator {
         anonymous.log_in(&self.ftpusers(), email, peer, trail)
     }
 
-    /// What ftphosts says of where somebody comes from.
+    /// Refuses a user whom ftphosts does not let in from this address.
     pub(super) fn check_address(&self, subject: &Subject<'_>, trail: &mut Trail) -> Result<(), Refusal> {
         hosts::check_address(&self.config_dir, subject, trail)
     }
@@ -347,7 +347,7 @@ impl Authenticator {
         }
     }
 
-    /// What ftpusers says of somebody whom it does not keep out.
+    /// Refuses a user whom ftpusers keeps out; else what it says of this one.
     pub(super) fn listed(&self, subject: &Subject<'_>, trail: &mut Trail) -> Result<Permit, Refusal> {
         let permit = ftpusers::check_ftpusers(&self.ftpusers(), subject, trail)?;
         match permit.class {
@@ -370,9 +370,9 @@ impl Attempt<'_> {
 }
 
 impl Method {
-    /// What was asked for, or what this system has instead, which is logged.
+    /// The method of the command line; if the system does not have it, another one, with a warning.
     fn choose(login: &LoginPolicy, helpers: &Helpers) -> io::Result<Method> {
-        /// A helper that has just been started does nothing else.
+        /// Much longer than a helper needs to start.
         const PATIENCE: Duration = Duration::from_secs(30);
         let asker = Asker { address: None, until: Instant::now() + PATIENCE };
         let answered = helpers.ask(&Request::Probe, asker).map_err(io::Error::other)?;
@@ -395,8 +395,8 @@ impl Method {
         })
     }
 
-    /// How many hashes a check computes, until one has shown how long it takes: pam_unix of
-    /// Linux-PAM 1.5 looks first whether the empty password is right.
+    /// How many hashes a check computes. This is used until real checks have shown how long they
+    /// take. pam_unix of Linux-PAM 1.5 computes one for the empty password first.
     fn guessed_hashes(&self) -> u32 {
         match self {
             Method::Pam { .. } => 2,

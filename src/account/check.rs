@@ -1,4 +1,4 @@
-//! The administrator's files, every line of them: for `--test-config`.
+//! Checks every line of the administrator's files, for `--test-config`.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::pam_service::pam_service_is_there;
 use super::{ftpusers, hosts, jail, user_file};
 use crate::config::{AuthMethod, Config};
 
-/// What is wrong with the files that say who may log in, and as whom; a line each.
+/// All that is wrong with the files that say who may log in, and as whom. One string each.
 pub(crate) fn check_files(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     let dir = &config.config_dir;
@@ -22,7 +22,7 @@ pub(crate) fn check_files(config: &Config) -> Vec<String> {
         keep(AdminFile::read(&dir.join(name)).map(drop).map_err(|fault| fault.to_string()));
     }
     if let Some(path) = &config.login.user_file {
-        // Nobody has no name; all lines are looked at all the same.
+        // No user has this name, but all lines are checked.
         keep(user_file::find(path, "").map(drop).map_err(|fault| format!("--user-file: {fault}")));
     }
     if let Some(anonymous) = &config.login.anonymous {
@@ -38,7 +38,7 @@ pub(crate) fn check_files(config: &Config) -> Vec<String> {
     problems
 }
 
-/// Each line of a file of names, read by `read`; all can be about somebody.
+/// Checks each line of a file of names: whether it can be about somebody, and what `read` says.
 fn check_lines(
     path: &Path,
     problems: &mut Vec<String>,
@@ -73,7 +73,7 @@ fn check_ftpusers_line(file: &AdminFile, number: usize, who: &Who, rest: &[u8]) 
 }
 
 fn check_ftpchroot_line(file: &AdminFile, number: usize, _who: &Who, rest: &[u8]) -> Result<(), Fault> {
-    // Whose home is meant is not known here; any absolute one will do.
+    // It is not known whose home is meant. Any absolute one will do.
     let home = Path::new("/");
     let Some(jail) = jail::jail_of_line(file, number, rest, home)?.jail else { return Ok(()) };
     let is_absolute = rest.starts_with(b"/") || rest.starts_with(b"\"/");

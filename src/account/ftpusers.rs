@@ -1,4 +1,4 @@
-//! ftpusers: who may not log in, and with which options the others may.
+//! ftpusers: users who may not log in, and options of those who may.
 
 use std::path::Path;
 
@@ -7,25 +7,25 @@ use super::authenticator::Refusal;
 use super::names::{Hit, Subject};
 use super::{Trail, UserOptions};
 
-/// What a line that lets somebody in says besides.
+/// What a line says of a user whom it lets in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Permit {
     pub options: UserOptions,
     pub class: Class,
 }
 
-/// Those of tnftpd's classes that need no ftpd.conf.
+/// The classes of tnftpd that need no ftpd.conf.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Class {
     #[default]
     Real,
     /// Kept in the home directory, as by a line of ftpchroot.
     Chroot,
-    /// The anonymous login's, and of no other account.
+    /// The class of the anonymous login; for no other user.
     Guest,
 }
 
-/// What the file ftpusers says of somebody whom it does not keep out.
+/// Refuses a user whom the file keeps out; else what it says of this one.
 pub(super) fn check_ftpusers(
     path: &Path,
     subject: &Subject<'_>,
@@ -49,13 +49,13 @@ pub(super) fn check_ftpusers(
     }
 }
 
-/// What ftpusers, read into a file, says of somebody.
+/// What ftpusers says of a user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listed {
     Not,
-    /// On that line; or why it may be meant, for all that can be known.
+    /// The number of the line; and, if it cannot be told about whom that is, the reason.
     Denied(usize, Option<String>),
-    /// The word `allow` follows the name, as in tnftpd's ftpusers.
+    /// The number of the line. The word `allow` follows the name, as in tnftpd's ftpusers.
     Allowed(usize, Permit),
 }
 
@@ -69,9 +69,9 @@ fn listed(file: &AdminFile, subject: &Subject<'_>, trail: &mut Trail) -> Result<
     }
 }
 
-/// What follows the name on a line of ftpusers.
+/// The meaning of `rest`, which follows the name on a line of ftpusers.
 pub(super) fn means_of_ftpusers(file: &AdminFile, line: usize, rest: &[u8]) -> Result<Listed, Fault> {
-    // Whatever else follows the name, older ftpds take no notice of it: the line keeps out.
+    // Other servers ignore any other word after the name: the line keeps the user out.
     let Some(rest) = permission(rest) else { return Ok(Listed::Denied(line, None)) };
     let split = UserOptions::split_off(without_comment(rest));
     let (class, options) = split.map_err(|reason| file.fault(line, &reason))?;
@@ -88,19 +88,19 @@ pub(super) fn means_of_ftpusers(file: &AdminFile, line: usize, rest: &[u8]) -> R
     Ok(Listed::Allowed(line, Permit { options, class }))
 }
 
-/// What follows `allow`; `None` for any other word.
+/// The text after the word `allow`. `None`: the first word is another one.
 fn permission(rest: &[u8]) -> Option<&[u8]> {
     let (word, rest) = first_word(rest);
     [&b"allow"[..], b"yes"].iter().any(|allow| word.eq_ignore_ascii_case(allow)).then_some(rest)
 }
 
-/// The first word, and what follows it.
+/// The first word, and the rest.
 pub(super) fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
     (&text[..end], text[end..].trim_ascii())
 }
 
-/// tnftpd's comments: a word that begins with `#`, and what follows it.
+/// Removes a comment of tnftpd: a word that begins with `#`, and all after it.
 fn without_comment(rest: &[u8]) -> &[u8] {
     let starts = |at: usize| at == 0 || rest[at - 1].is_ascii_whitespace();
     let comment = (0..rest.len()).find(|&at| rest[at] == b'#' && starts(at));
@@ -132,7 +132,7 @@ mod tests {
         listed(file, &Subject { names: &[name.as_bytes()], groups: &[], peer }, &mut Trail::default())
     }
 
-    /// Of one line: `denied`, `unclear`, `fault` or the class of who is let in; `not` if it is not about `joe`.
+    /// What one line says of `joe`: `denied`, `unclear`, `fault`, the class if it lets him in, or `not`.
     fn says(line: &str) -> &'static str {
         match found(&file(line.as_bytes()), "joe", Some("10.1.2.3")) {
             Ok(Listed::Not) => "not",
@@ -165,7 +165,7 @@ mod tests {
             ("joe allow rat=1", "fault"),
             ("joe maybe", "denied"),
             ("ann", "not"),
-            // What can mean nobody.
+            // These can be about nobody.
             ("*: deny", "unclear"),
             ("@domain users", "unclear"),
             ("*:no-such-group deny", "unclear"),
@@ -175,7 +175,7 @@ mod tests {
             ("\"joe", "unclear"),
             ("\"joe allow", "unclear"),
             ("ann\\", "unclear"),
-            // It lets nobody in, which is safe.
+            // These would let nobody in, so they may be left out.
             ("*:no-such-group allow", "not"),
             ("*@*.example.org yes", "not"),
         ] {

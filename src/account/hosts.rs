@@ -1,10 +1,9 @@
-//! ftphosts: virtual hosts, told apart by the address that a client connected to or by HOST,
-//! and who may log in from where.
+//! ftphosts: virtual hosts, and rules about the addresses that users may log in from.
 //!
-//! A line of FreeBSD's is `hostname user statfile welcome motd`, `-` or nothing for what the
-//! server has. Lines of wu-ftpd's begin with `allow` or `deny`, a user and addresses. Names
-//! of hosts are looked up once, when the file is read at start and on SIGHUP; rules are read
-//! at each login.
+//! A client gets a virtual host by the address that it connected to, or by HOST. Its line is
+//! FreeBSD's: `hostname user statfile welcome motd`, where `-` or nothing stands for what the
+//! server has. Rules are wu-ftpd's: `allow` or `deny`, a user and addresses. The names of hosts
+//! are looked up when the file is read, at start and on SIGHUP. Rules are read at each login.
 
 use std::ffi::OsStr;
 use std::io;
@@ -30,12 +29,12 @@ pub(crate) struct Hosts {
     hosts: Vec<(IpAddr, Arc<VirtualHost>)>,
 }
 
-/// What is different for clients of one address.
+/// The settings that are different for clients of one address.
 pub(crate) struct VirtualHost {
     pub name: String,
-    /// `None`: the server's.
+    /// `None`: the server's anonymous login.
     pub(super) anonymous: Option<Anonymous>,
-    /// The statistics of `-S`.
+    /// The file for the statistics of `-S`.
     pub statfile: Option<PathBuf>,
     pub welcome: Option<PathBuf>,
     pub motd: Option<PathBuf>,
@@ -54,19 +53,19 @@ struct HostLine<'a> {
     motd: Option<PathBuf>,
 }
 
-/// What a rule says of where a client is.
+/// The addresses of a rule.
 enum Addresses {
     Network(Cidr),
-    /// What a numeric address begins with: `192.0.2.*`, or `*`.
+    /// The beginning of a numeric address: `192.0.2.*`, or `*`.
     Beginning(String),
 }
 
 impl Hosts {
-    /// Those of ftphosts; `anonymous` is the anonymous login of the server, if it has one.
+    /// Reads ftphosts. `anonymous` is the anonymous login of the server, if it has one.
     ///
     /// # Errors
-    /// Any line that cannot be understood, names a host that cannot be found, an account that
-    /// does not exist or an address that another line has.
+    /// A line cannot be understood; a host cannot be found; an account does not exist; two lines
+    /// have the same address.
     pub(crate) fn read(config_dir: &Path, anonymous: Option<&AnonymousPolicy>) -> io::Result<Hosts> {
         let read = || {
             let file = AdminFile::read(&config_dir.join(FILE))?;
@@ -81,7 +80,7 @@ impl Hosts {
         read().map_err(|fault: Fault| io::Error::new(io::ErrorKind::InvalidData, fault.to_string()))
     }
 
-    /// The virtual host that has this address of ours.
+    /// The virtual host that has this local address.
     pub(crate) fn at(&self, local: IpAddr) -> Option<Arc<VirtualHost>> {
         let local = local.to_canonical();
         self.hosts.iter().find(|(address, _)| *address == local).map(|(_, host)| Arc::clone(host))
@@ -98,7 +97,7 @@ impl Hosts {
         }
     }
 
-    /// The files of statistics that they name.
+    /// The files for statistics.
     pub(crate) fn statfiles(&self) -> impl Iterator<Item = &Path> {
         self.hosts.iter().filter_map(|(_, host)| host.statfile.as_deref())
     }
@@ -127,7 +126,7 @@ impl Hosts {
     }
 }
 
-/// All that is wrong with ftphosts, a line each.
+/// All that is wrong with ftphosts, for `--test-config`. One string each.
 pub(super) fn problems(config_dir: &Path, anonymous: Option<&AnonymousPolicy>) -> Vec<String> {
     let read = AdminFile::read(&config_dir.join(FILE));
     let file = match &read {
@@ -150,8 +149,8 @@ pub(super) fn problems(config_dir: &Path, anonymous: Option<&AnonymousPolicy>) -
     lines.into_iter().filter_map(problem).collect()
 }
 
-/// Whether somebody may log in from there, by the rules of ftphosts: no `deny` may fit, and
-/// where an `allow` is about the user, one must.
+/// Refuses a user by the rules of ftphosts: if a `deny` has the address, or if there are `allow`
+/// lines about the user and none of them has it.
 pub(super) fn check_address(
     config_dir: &Path,
     subject: &Subject<'_>,
@@ -172,7 +171,7 @@ pub(super) fn check_address(
         let here = addresses.iter().any(|addresses| addresses.contain(peer));
         match (allow, here) {
             (false, true) => {
-                trail.say(|| format!("{}: keeps out who comes from there", file.rule(number)));
+                trail.say(|| format!("{}: denies this address", file.rule(number)));
                 return Err(Refusal::denied(format!("{}:{number} denies {peer}", file.path().display())));
             }
             (true, true) => fits = fits.or(Some(number)),
@@ -181,10 +180,10 @@ pub(super) fn check_address(
         }
     }
     match (fits, missed) {
-        (Some(number), _) => trail.say(|| format!("{}: allows who comes from there", file.rule(number))),
+        (Some(number), _) => trail.say(|| format!("{}: allows this address", file.rule(number))),
         (None, None) => (),
         (None, Some(number)) => {
-            trail.say(|| format!("{}: is not for who comes from {peer}", file.rule(number)));
+            trail.say(|| format!("{}: does not allow {peer}", file.rule(number)));
             let place = file.path().display();
             return Err(Refusal::denied(format!("{place}:{number} allows other addresses than {peer}")));
         }

@@ -1,4 +1,4 @@
-//! ftpchroot: who is kept in a directory, and in which.
+//! ftpchroot: users who are kept in a directory, and which directory that is.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,27 +9,27 @@ use super::ftpusers::first_word;
 use super::names::{Hit, Subject, unquoted};
 use super::{Trail, UserOptions};
 
-/// Where a confined session is kept.
+/// The directory that a confined session is kept in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Jail {
     pub root: PathBuf,
-    /// The first working directory, in the tree beneath the root.
+    /// The first working directory, as a path below the root.
     pub start: Vec<u8>,
 }
 
-/// What a line of ftpchroot says of somebody.
+/// What a line of ftpchroot says of a user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Keeping {
     pub line: usize,
-    /// `None`: the line says that this one is not kept, whatever later ones say.
+    /// `None`: this user is not kept in a directory, whatever later lines say.
     pub jail: Option<Jail>,
     pub options: UserOptions,
 }
 
-/// What ftpchroot, read into `file`, says of `subject`; `None` if nothing.
+/// What ftpchroot, read into `file`, says of `subject`. `None`: nothing.
 ///
 /// # Errors
-/// The file could not be understood; or it may say something, but whom it is about is not clear.
+/// A line cannot be understood, or it cannot be told about whom it is.
 pub(super) fn jail_of(
     file: &AdminFile,
     subject: &Subject<'_>,
@@ -43,7 +43,7 @@ pub(super) fn jail_of(
     }
 }
 
-/// What follows the name on a line of ftpchroot.
+/// The meaning of `rest`, which follows the name on a line of ftpchroot.
 pub(super) fn jail_of_line(
     file: &AdminFile,
     line: usize,
@@ -54,14 +54,14 @@ pub(super) fn jail_of_line(
     let (dir, options) = UserOptions::split_off(rest).map_err(|reason| file.fault(line, &reason))?;
     let dir = match directive {
         None => unquoted(dir).ok_or_else(|| file.fault(line, "a quote has no end"))?,
-        // tnftpd takes no notice of the class here.
+        // tnftpd ignores the class here.
         Some(_) if !dir.iter().any(u8::is_ascii_whitespace) => Vec::new(),
         Some(_) => return Err(file.fault(line, "only options may follow `allow` or `deny`")),
     };
     if directive == Some(Directive::Free) {
         return Ok(Keeping { line, jail: None, options });
     }
-    // An absolute one stays as it is.
+    // An absolute directory stays as it is.
     let dir = if dir.is_empty() { home.to_owned() } else { home.join(OsStr::from_bytes(&dir)) };
     match Jail::in_dir(&dir) {
         Some(jail) => Ok(Keeping { line, jail: Some(jail), options }),
@@ -69,12 +69,12 @@ pub(super) fn jail_of_line(
     }
 }
 
-/// tnftpd's word behind a name.
+/// The word after a name, as tnftpd has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Directive {
-    /// `allow`, which there means: kept in the home directory.
+    /// `allow`: kept in the home directory.
     Kept,
-    /// `deny`.
+    /// `deny`: not kept.
     Free,
 }
 
@@ -88,9 +88,8 @@ fn directive(rest: &[u8]) -> Option<(Directive, &[u8])> {
 }
 
 impl Jail {
-    /// The jail that a directory means: with `/./` in it, what is before that
-    /// is the root, and what is behind it the first working directory.
-    /// `None` for one that is not absolute, or has `..` in it.
+    /// The jail that a directory means. If it has `/./` in it, the part before is the root, and the
+    /// part after it the first working directory. `None`: it is not absolute, or has `..` in it.
     pub(super) fn in_dir(dir: &Path) -> Option<Jail> {
         let bytes = dir.as_os_str().as_bytes();
         if !bytes.starts_with(b"/") || bytes.split(|&byte| byte == b'/').any(|name| name == b"..") {
@@ -135,7 +134,7 @@ mod tests {
         jail_of(file, &subject, Path::new("/home/x"), &mut Trail::default())
     }
 
-    /// Of one line: the root that it keeps `joe` in, `free`, `fault`, or `not` if it is not about him.
+    /// What one line says of `joe`: the root that it keeps him in, `free`, `fault` or `not`.
     fn says(line: &str) -> String {
         match found(&file(line.as_bytes()), "joe") {
             Ok(Some(Keeping { jail: Some(jail), .. })) => jail.root.display().to_string(),
@@ -167,7 +166,7 @@ mod tests {
             ("*@*.example.org /srv", "fault"),
             ("joe@example.org /srv", "fault"),
             ("\"joe", "fault"),
-            // It frees nobody, which is safe.
+            // It would free nobody, so it may be left out.
             ("@no-such-group deny", "not"),
         ] {
             assert_eq!(says(line), expected, "{line}");

@@ -1,8 +1,8 @@
-//! The names that lines of ftpusers, ftpchroot and ftphosts begin with, and whom they mean.
+//! The name at the beginning of a line of ftpusers, ftpchroot or ftphosts, and the users it means.
 //!
-//! FreeBSD's forms are an account (`joe`), the members of a group (`@staff`) and everybody (`@`);
-//! tnftpd's is `user[:group][@host]`, with wildcards in each part. A part in quotes, and a blank
-//! behind a backslash, stand for themselves.
+//! FreeBSD's ftpd knows an account (`joe`), the members of a group (`@staff`) and everybody (`@`).
+//! tnftpd knows `user[:group][@host]`, with wildcards in each part. Letters between quotes stand
+//! for themselves, and so does a blank with a backslash in front.
 
 use std::net::IpAddr;
 use std::{io, str};
@@ -14,43 +14,43 @@ use crate::logging;
 use crate::proto::glob::{Pattern, is_pattern};
 use crate::sys::accounts;
 
-/// Whom a line may mean.
+/// The user that is looked for in a file.
 pub(super) struct Subject<'a> {
-    /// The name the client gave, and the one the account database has for it:
-    /// some databases do not mind the case, these files do.
+    /// The name that the client gave, and the one that the account database has for it. In some
+    /// databases upper and lower case are the same; in these files they are not.
     pub names: &'a [&'a [u8]],
     /// The account's groups, the primary one among them.
     pub groups: &'a [u32],
-    /// `None`: it is not asked where somebody comes from.
+    /// The client's address. `None`: it is not known, and no line about addresses counts.
     pub peer: Option<IpAddr>,
 }
 
-/// Whether a line is about somebody.
+/// Whether a line is about a user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Yes,
     No,
-    /// It would be, if somebody came from elsewhere.
+    /// The line is about this user at other addresses.
     Elsewhere,
-    /// It can mean nobody, or nobody can tell whom; why. What it was meant to say is not known.
+    /// The line can be about nobody, or it cannot be told about whom. The reason.
     Unclear(String),
 }
 
-/// A line that is about somebody, or may be.
+/// A line that is about the user, or may be.
 pub(super) struct Hit<'a> {
     pub line: usize,
-    /// What follows the name.
+    /// The rest of the line, after the name.
     pub rest: &'a [u8],
-    /// Why it is not known whom the line is about.
+    /// Why it cannot be told about whom the line is.
     pub unclear: Option<String>,
 }
 
 impl AdminFile {
-    /// The first line that means `subject`, or may; `is_harmless` says of the rest of a line whose
-    /// name is unclear that it can be left out.
+    /// The first line that is about `subject`, or may be. An unclear line is left out if
+    /// `is_harmless` says so of the rest of the line.
     ///
     /// # Errors
-    /// As for `lines`; a group that could not be looked up.
+    /// Those of `lines`; a group could not be looked up.
     pub(super) fn find(
         &self,
         subject: &Subject<'_>,
@@ -80,7 +80,7 @@ impl AdminFile {
         Ok(None)
     }
 
-    /// Whether the name on a line is that of `subject`.
+    /// Whether the name on a line means `subject`.
     ///
     /// # Errors
     /// A group could not be looked up.
@@ -101,27 +101,27 @@ enum Named {
     Anybody,
     Account {
         name: Word,
-        /// The name with what could be the host's: some accounts have an `@` in their name.
+        /// The name with the part after the `@`: some accounts have an `@` in their name.
         whole: Word,
     },
-    /// Why there can be no such account.
+    /// No account can have this name; the reason.
     Impossible(String),
 }
 
 enum Origin {
     Any,
     Network(Cidr),
-    /// Addresses as text, such as `192.0.2.*`.
+    /// Addresses by their text, such as `192.0.2.*`.
     Like(Pattern),
-    /// What names are looked up to is said by whoever has them.
+    /// Names are not looked up: the owner of an address decides about its name.
     Name(Word),
 }
 
 impl Who {
-    /// The name at the beginning of a line, and what follows it.
+    /// The name at the beginning of a line, and the rest of the line.
     ///
     /// # Errors
-    /// Why nobody can be meant.
+    /// The reason why the line has no name.
     pub(super) fn split_off(line: &[u8]) -> Result<(Who, &[u8]), String> {
         let (word, rest) = Word::split_off(line)?;
         Ok((Who::of(word), rest.trim_ascii()))
@@ -167,12 +167,12 @@ impl Who {
         })
     }
 
-    /// Whether the anonymous login alone is meant.
+    /// Whether the name is that of the anonymous login.
     pub(super) fn is_anonymous(&self) -> bool {
         matches!(&self.user, Named::Account { name, .. } if name.is_any_of(&[b"ftp", b"anonymous"]))
     }
 
-    /// Why the line can be about nobody, or about whom cannot be told.
+    /// Why the line can be about nobody, or why it cannot be told about whom. For `--test-config`.
     pub(super) fn complaint(&self) -> Option<String> {
         let group = || match self.group.as_ref()?.gid() {
             Ok(Err(reason)) => Some(reason),
@@ -221,12 +221,12 @@ fn not_an_address(name: &Word) -> String {
     format!("`{}` is not an address or a network, and names of hosts are not looked up", name.shown())
 }
 
-/// A word of a line: each byte, and whether it stands for itself because it was quoted.
+/// A word of a line: its bytes, and of each whether it was quoted and stands for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Word(Vec<(u8, bool)>);
 
 impl Word {
-    /// The first word of a line, and what follows it.
+    /// The first word of a line, and the rest.
     fn split_off(line: &[u8]) -> Result<(Word, &[u8]), String> {
         let (mut word, mut rest, mut quoted) = (Vec::new(), line, false);
         loop {
@@ -261,7 +261,7 @@ impl Word {
 
     fn is_pattern(&self) -> bool {
         let bare: Vec<u8> = self.0.iter().filter(|(_, quoted)| !quoted).map(|(byte, _)| *byte).collect();
-        // A backslash is part of names such as DOMAIN\joe.
+        // A backslash is no wildcard: it is part of names such as DOMAIN\joe.
         is_pattern(&bare) && bare.iter().any(|byte| b"*?[".contains(byte))
     }
 
@@ -304,7 +304,7 @@ impl Word {
         Ok(if is_member { Meaning::Yes } else { Meaning::No })
     }
 
-    /// The number of the group of this name; `None` for a pattern; or why there is none.
+    /// The number of the group of this name; `None` for a name with wildcards; or why there is no such group.
     fn gid(&self) -> io::Result<Result<Option<u32>, String>> {
         if self.is_pattern() {
             return Ok(Ok(None));
@@ -318,8 +318,8 @@ impl Word {
     }
 }
 
-/// `text` without its quotes, and with the blanks that backslashes protect; all of it, unless a
-/// quote has no end.
+/// `text` without quotes, and without the backslashes in front of blanks. `None`: a quote has no
+/// end.
 pub(super) fn unquoted(text: &[u8]) -> Option<Vec<u8>> {
     let (mut whole, mut rest) = (Vec::new(), text);
     loop {
@@ -334,9 +334,10 @@ pub(super) fn unquoted(text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether a name can be an account's, as text. Whether it is one, the name service decides: some
-/// have blanks, quotes or a domain in them. Nobody is asked about what would end a line, a
-/// record of passwd(5) or a path, or looks like an option.
+/// The name as text, if it can be the name of an account. Whether there is such an account, the
+/// name service decides: names may have blanks, quotes or a domain in them. The name service is
+/// not asked about a name that would end a line, a field of passwd(5) or a path, or looks like an
+/// option.
 pub(super) fn is_plausible_name(name: &[u8]) -> Option<&str> {
     const MAX_NAME: usize = 128;
     let name = str::from_utf8(name).ok().filter(|name| !name.is_empty() && name.len() <= MAX_NAME)?;
@@ -415,7 +416,7 @@ mod tests {
             ("joe[1-3]", "joe2", true),
             ("joe[1-3]", "joe4", false),
             ("joe[!1-3]", "joe4", true),
-            // They are those of a name, not of a file.
+            // A dot at the beginning is nothing special, as it would be in the name of a file.
             ("*", ".joe", true),
             ("J*", "joe", false),
             ("\"first last\"", "first last", true),
@@ -479,7 +480,7 @@ mod tests {
             ("*@2001:db8::/32", "2001:db8::1", Meaning::Yes),
             ("*@2001:db8:*", "2001:db9::1", Meaning::Elsewhere),
             ("a*@*.example.org", "192.0.2.1", Meaning::No),
-            // The domain of the account's own name.
+            // It may be an account with a domain in its name, or joe at some host.
             ("joe@example.org", "192.0.2.1", Meaning::Unclear(String::new())),
         ] {
             let meaning = match meaning(word, "joe", &[], Some(peer)) {

@@ -1,23 +1,23 @@
-//! What follows a name in ftpusers and ftpchroot: `ro`, `wo`, `rate=`, `umask=`, `quota=`
-//! and `hide=`, as words or with commas between them.
+//! The options at the end of a line of ftpusers or ftpchroot: `ro`, `wo`, `rate=`, `umask=`,
+//! `quota=` and `hide=`, with blanks or commas between them.
 //!
-//! Older ftpds take the rest of an ftpchroot line for a directory. So only words at the end
-//! count that look like these; a directory of such a name is written `ro/`.
+//! Other servers take the rest of a line of ftpchroot for a directory. So a word is an option
+//! only if it looks like one and stands at the end. A directory named `ro` is written `ro/`.
 
 use crate::config;
 
-/// What the administrator's files say of one account beyond whether it may log in.
+/// What the administrator's files say of an account, apart from whether it may log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UserOptions {
-    /// `ro`: nothing may be changed.
+    /// `ro`: the user may change nothing.
     pub read_only: bool,
-    /// `wo`: nothing may be downloaded.
+    /// `wo`: the user may download nothing.
     pub write_only: bool,
-    /// `rate=`: bytes a second, in place of `--rate-download` and `--rate-upload`; 0: as fast as can be.
+    /// `rate=`: bytes a second, in place of `--rate-download` and `--rate-upload`; 0: no limit.
     pub rate: Option<u64>,
     /// `umask=`: in place of `-u`.
     pub umask: Option<u32>,
-    /// `quota=`: bytes that there may be in the account's tree.
+    /// `quota=`: the most bytes in the account's tree.
     pub quota: Option<u64>,
     /// `hide=`: patterns, besides those of `--hide-files`.
     pub hide: Vec<String>,
@@ -27,7 +27,7 @@ impl UserOptions {
     /// The options at the end of `line`, and what is in front of them.
     ///
     /// # Errors
-    /// A word that can only be meant as an option, and is none.
+    /// A word that looks like an option and is none.
     pub(super) fn split_off(line: &[u8]) -> Result<(&[u8], UserOptions), String> {
         let (mut rest, mut options) = (line.trim_ascii(), UserOptions::default());
         loop {
@@ -61,7 +61,7 @@ impl UserOptions {
         Ok(())
     }
 
-    /// Both at once; where they say different things, what allows less.
+    /// The options of two lines: of each, the one that allows less.
     pub(super) fn and(self, other: UserOptions) -> UserOptions {
         fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
             one.into_iter().chain(other).min()
@@ -83,7 +83,7 @@ impl UserOptions {
     }
 }
 
-/// Whether a word is meant as options, right or wrong, rather than as a directory.
+/// Whether a word looks like options, right or wrong, and not like a directory.
 fn is_meant(word: &str) -> bool {
     let first = word.split(',').next().unwrap_or(word);
     match first.split_once('=') {

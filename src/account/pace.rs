@@ -1,42 +1,43 @@
-//! How much work and time a refusal takes, so that it tells nothing: as much as a check that
-//! found a password wrong.
+//! The work and the time of a refusal: the same as of a check that found a password wrong, so
+//! that a client does not learn why it was refused.
 //!
-//! Modules of PAM compute one hash for an account that exists, or two, or ask a server
-//! elsewhere, and what they do for a name that does not exist differs again. So what a
-//! pretended check does is taken from the last real ones: as many hashes as there is time for,
-//! because only work slows down under load as work does, and then a wait for the rest.
+//! For an account that exists, a module of PAM may compute one hash, or two, or ask another
+//! server. For a name that does not exist it does something else. So a check that is pretended
+//! follows the last real ones: it computes as many hashes as fit into their time, and then waits
+//! for the rest. It computes hashes and does not only wait, because under load a computation
+//! takes longer and a wait does not.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Checks of either kind that are remembered.
+/// How many checks of each kind are remembered.
 const REMEMBERED: usize = 32;
 
-/// One alone may have been unlucky.
+/// How many checks are enough for a median. A single one may have been slow by chance.
 const ENOUGH: usize = 3;
 
-/// A real check that takes longer has waited for something else than a hash.
+/// The longest time that is remembered. A check that took longer has waited for something.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Strangers must not be able to keep the processors busy with names that do not exist.
+/// The most hashes of a pretended check: names that do not exist must not keep the machine busy.
 const MOST_HASHES: u32 = 4;
 
-/// The last checks.
+/// The times of the last checks.
 pub(super) struct Pace {
     recent: Mutex<Recent>,
 }
 
 struct Recent {
-    /// Those that found a password wrong.
+    /// Checks that found a password wrong.
     real: Times,
-    /// Those that were pretended with `hashes` hashes each.
+    /// Pretended checks of `hashes` hashes each.
     pretended: Times,
     hashes: u32,
 }
 
-/// One login, until it is refused.
+/// The time and the work of one login that may be refused.
 pub(super) struct Paced {
     began: Instant,
     effort: Effort,
@@ -44,30 +45,30 @@ pub(super) struct Paced {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effort {
-    /// So many hashes, and then to wait a little.
+    /// To compute so many hashes, and then wait for so long.
     Hashes(u32, Duration),
-    /// A real check is faster than a hash: to take as long as one of them did.
+    /// A real check is faster than a hash. To take so long in all, as one of them did.
     Wait(Duration),
 }
 
 impl Pace {
-    /// `hashes` is a guess, until there is more to go by.
+    /// `hashes` is used until there are enough checks to learn from.
     pub(super) fn new(hashes: u32) -> Pace {
         let recent = Recent { real: Times::default(), pretended: Times::default(), hashes };
         Pace { recent: Mutex::new(recent) }
     }
 
-    /// A login begins.
+    /// A login begins now.
     pub(super) fn begin(&self) -> Paced {
         Paced { effort: self.recent.lock().effort(), began: Instant::now() }
     }
 
-    /// A password was wrong. Of the time, `waited` went by before a helper was free.
+    /// The password of a login was wrong. It `waited` for a free helper, which does not count.
     pub(super) fn note_real(&self, login: &Paced, waited: Duration) {
         self.recent.lock().real.push(login.took(waited).min(LONGEST));
     }
 
-    /// Waits until a login that was refused with a pretended check has taken as long as others.
+    /// After a pretended check: waits until the login has taken as long as others.
     pub(super) fn wait_out_pretended(&self, login: &Paced, waited: Duration) {
         match login.effort {
             Effort::Hashes(hashes, rest) => {
@@ -85,7 +86,7 @@ impl Recent {
             return Effort::Hashes(self.hashes, Duration::ZERO);
         };
         let hash = pretended / self.hashes.max(1);
-        // Two hashes never take the same time; and what was right is not given up for a little.
+        // No two hashes take the same time: a small difference does not change their number.
         let about = |tenths| (real + hash * tenths / 10).as_nanos() / hash.as_nanos().max(1);
         let hashes = if about(3) == self.hashes.into() { about(3) } else { about(1) };
         match hashes.min(MOST_HASHES.into()) as u32 {
@@ -104,7 +105,7 @@ impl Recent {
 }
 
 impl Paced {
-    /// The hashes of a pretended check.
+    /// The number of hashes of a pretended check.
     pub(super) fn hashes(&self) -> u32 {
         match self.effort {
             Effort::Hashes(hashes, _) => hashes,
@@ -112,21 +113,21 @@ impl Paced {
         }
     }
 
-    /// Waits until a login has taken as long as others, where PAM refused it without a hash,
-    /// and `hashes` were computed instead.
+    /// After a check that was refused without a look at the password, but with these `hashes`:
+    /// waits until the login has taken as long as others.
     pub(super) fn wait_out(&self, waited: Duration) {
         if let Effort::Wait(time) = self.effort {
             thread::sleep(time.saturating_sub(self.took(waited)));
         }
     }
 
-    /// The wait for a free helper does not count: everybody has it.
+    /// The wait for a free helper does not count: each login may have it.
     fn took(&self, waited: Duration) -> Duration {
         self.began.elapsed().saturating_sub(waited)
     }
 }
 
-/// The last times of something.
+/// Times that something took, the last ones.
 #[derive(Default)]
 struct Times {
     times: Vec<Duration>,
@@ -143,14 +144,14 @@ impl Times {
         self.written = (self.written + 1) % REMEMBERED;
     }
 
-    /// `None` while there are too few.
+    /// `None`: there are not enough.
     fn median(&self) -> Option<Duration> {
         let mut sorted = self.times.clone();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).filter(|_| sorted.len() >= ENOUGH).copied()
     }
 
-    /// Each in turn, so that what is made of them is spread as they are.
+    /// One after another, so that the times taken from here vary as the real ones do.
     fn next(&mut self) -> Duration {
         self.read = (self.read + 1) % self.times.len().max(1);
         self.times.get(self.read).copied().unwrap_or_default()
@@ -175,20 +176,20 @@ mod tests {
     #[test]
     fn a_pretended_check_computes_as_many_hashes_as_a_real_one_and_waits_for_the_rest() {
         for (hashes, pretended, real, effort) in [
-            // Nothing is known yet of one or the other.
+            // There are not enough of one kind or the other.
             (2, &[][..], &[][..], Effort::Hashes(2, Duration::ZERO)),
             (2, &[100; 3], &[200; 2], Effort::Hashes(2, Duration::ZERO)),
             (1, &[50; 2], &[100; 3], Effort::Hashes(1, Duration::ZERO)),
-            // Two were right, but the modules take their time.
+            // Two are right, and the modules need some time too.
             (2, &[90, 100, 500], &[103, 102, 900], Effort::Hashes(2, MS * 3)),
             (2, &[100; 3], &[90; 3], Effort::Hashes(2, Duration::ZERO)),
-            // One is.
+            // One is right.
             (2, &[100; 3], &[54; 3], Effort::Hashes(1, MS * 4)),
             (1, &[50; 3], &[148; 3], Effort::Hashes(3, Duration::ZERO)),
             (1, &[50; 3], &[90; 3], Effort::Hashes(1, MS * 40)),
-            // A directory far away.
+            // Another server is asked, far away.
             (1, &[50; 3], &[1000; 3], Effort::Hashes(4, MS * 800)),
-            // One that is near, or a hash that is cheap.
+            // Another server is asked, near by; or the accounts have cheap hashes.
             (2, &[100; 3], &[5, 6, 7], Effort::Wait(MS * 6)),
             (0, &[100; 3], &[5; 3], Effort::Wait(MS * 5)),
         ] {

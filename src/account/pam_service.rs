@@ -1,14 +1,14 @@
-//! Which PAM service is asked.
+//! The PAM service that is asked.
 
 use std::ffi::CString;
 use std::io;
 use std::path::Path;
 
-/// The PAM service to ask for: `wanted`, or `ftp`. When the system has neither,
-/// libpam itself takes `other`, which it would read twice if it were asked for
-/// by name: two hashes for each login.
+/// The PAM service to ask: `wanted`, or `ftp`. When the system has neither, `wanted` stays, and
+/// libpam takes `other` by itself. Asked for `other` by name, it would read the file twice and
+/// compute two hashes for each login.
 pub(super) fn pam_service(wanted: &str) -> io::Result<CString> {
-    // A part of a path: PAM must not be led out of its directory.
+    // The name becomes part of a path, and PAM must not leave its directory.
     if wanted.is_empty() || wanted.contains(['/', '\0']) || wanted.starts_with('.') {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("not a PAM service: {wanted:?}")));
     }
@@ -28,10 +28,10 @@ pub(super) fn pam_service(wanted: &str) -> io::Result<CString> {
     Ok(CString::new(service)?)
 }
 
-/// Where PAM services are.
+/// The directories of PAM services.
 const PAM_DIRS: [&str; 4] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d", "/usr/local/etc/pam.d"];
 
-/// Whether a service of this name, or `ftp`, is set up; where all are in one file, nobody knows.
+/// Whether there is a service of this name, or `ftp`. Where all services are in one file, yes.
 pub(super) fn pam_service_is_there(wanted: &str) -> bool {
     let dirs: Vec<&Path> = PAM_DIRS.iter().map(Path::new).filter(|dir| dir.is_dir()).collect();
     dirs.is_empty() || dirs.iter().any(|dir| [wanted, "ftp"].iter().any(|name| dir.join(name).exists()))

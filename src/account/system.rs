@@ -1,6 +1,6 @@
 //! Accounts of the operating system: who may log in, and what a session of the account gets.
 //!
-//! The password is not looked at here.
+//! The password is not checked here.
 
 use std::io;
 use std::net::IpAddr;
@@ -68,9 +68,9 @@ impl Authenticator {
         match uid {
             0 => Err(Refusal::denied("root does not log in by FTP")),
             uid if uid < self.login.min_uid => Err(Refusal::denied("uid below --min-uid")),
-            uid if server != 0 && uid != server => {
-                Err(Refusal::denied("the server is not root's, and can be no other account than its own"))
-            }
+            uid if server != 0 && uid != server => Err(Refusal::denied(
+                "the server is not root's: it serves the account that runs it, and no other",
+            )),
             _ => Ok(()),
         }
     }
@@ -90,8 +90,8 @@ impl Authenticator {
         Ok(())
     }
 
-    /// A file that cannot be read refuses all who ask alike: or it would tell which accounts exist,
-    /// or are refused for another reason.
+    /// A file that cannot be read refuses every user, before anything else is checked. Otherwise it
+    /// would tell which accounts exist, or are refused for another reason.
     fn refuse_broken_files(&self) -> Result<(), Fault> {
         for name in ["ftpusers", "ftphosts", "ftpchroot"] {
             AdminFile::read(&self.config_dir.join(name))?.lines()?;
@@ -102,13 +102,13 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Those of the configuration's directory, or the system's.
+    /// The file `shells` of the configuration's directory, or else the system's.
     fn shells(&self) -> Result<AdminFile, Fault> {
         let own = AdminFile::read(&self.config_dir.join("shells"))?;
         if own.exists() { Ok(own) } else { AdminFile::read(Path::new("/etc/shells")) }
     }
 
-    /// Where ftpchroot, the account's class and `--chroot` keep it; and the options of ftpchroot.
+    /// The directory in which ftpchroot, the class or `--chroot` keep the account; and ftpchroot's options.
     fn jail(
         &self,
         subject: &Subject<'_>,
@@ -137,7 +137,7 @@ impl Authenticator {
             trail.say(|| "the class `chroot` keeps this account in the home directory".to_owned());
             listed = Some(at_home()?);
         }
-        // Whoever is kept where, what a line says besides is meant.
+        // The options of the line count even if --chroot decides about the directory.
         let jail = match self.login.chroot {
             Chroot::File => listed,
             Chroot::None => {
@@ -153,10 +153,10 @@ impl Authenticator {
     }
 }
 
-/// The server's own unprivileged account, which sessions of a server that is
-/// root's have beside their own.
+/// The uid of the server's own unprivileged account. Sessions of a server that is root's have it
+/// beside that of their account.
 pub(super) fn server_uid() -> io::Result<u32> {
-    /// What most systems call nobody.
+    /// The usual uid of nobody.
     const NOBODY: u32 = 65_534;
     if !is_root() {
         return Ok(rustix::process::geteuid().as_raw());
@@ -183,7 +183,7 @@ pub(super) fn identity_of(passwd: &Passwd) -> io::Result<Identity> {
     Ok(Identity { uid: passwd.uid, gid: passwd.gid, groups: accounts::groups_of(&name, passwd.gid)? })
 }
 
-/// Where a session that is not confined starts.
+/// The first working directory of a session that is not confined.
 fn start_in(home: &Path) -> Vec<u8> {
     if home.is_absolute() { home.as_os_str().as_bytes().to_vec() } else { b"/".to_vec() }
 }

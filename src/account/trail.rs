@@ -1,11 +1,11 @@
-//! What decided about a login, step by step: for `-C -d`, and for nobody else.
+//! The steps that decided about a login, for `-C -d`.
 
-/// The steps; or nothing, when nobody asks.
+/// The steps. `None`: nobody asked for them.
 #[derive(Default)]
 pub(crate) struct Trail(Option<Vec<String>>);
 
 impl Trail {
-    /// One that keeps what it is told.
+    /// A trail that keeps the steps.
     pub(crate) fn kept() -> Trail {
         Trail(Some(Vec::new()))
     }

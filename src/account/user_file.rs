@@ -1,10 +1,9 @@
 //! The user file: accounts of ferryd's own, for a server that is not root's.
 //!
-//! A line is `name:hash:home` or `name:hash:home:account`. The hash is what
-//! crypt(3) makes; the client is confined to the home, an absolute path (with
-//! `/./` in it, split as ftpchroot's are). `account` is the system account
-//! whose rights the session of a server that is root's gets; without it, the
-//! anonymous login's. `#` in the first column makes a comment.
+//! A line is `name:hash:home` or `name:hash:home:account`. The hash is one of crypt(3). The client
+//! is confined to the home: an absolute path, in which `/./` means what it means in ftpchroot.
+//! `account` is a system account: when the server is root's, the session has its rights, or
+//! without it those of the anonymous login. A `#` in the first column makes a comment.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -35,8 +34,8 @@ pub(super) struct Entry {
 /// The entry of that name, or `None`.
 ///
 /// # Errors
-/// The file is not there, or others may read or write it, or any line of it
-/// is not an entry: then nobody logs in by it.
+/// The file does not exist, others may read or write it, or a line is not an entry. Then nobody
+/// of this file can log in.
 pub(super) fn find(path: &Path, name: &str) -> Result<Option<Entry>, Fault> {
     check_mode(path)?;
     let file = AdminFile::read(path)?;
@@ -50,7 +49,7 @@ pub(super) fn find(path: &Path, name: &str) -> Result<Option<Entry>, Fault> {
     Ok(found)
 }
 
-/// The hashes are worth guessing at, and the names worth adding to.
+/// Who could read the file could guess passwords; who could write it could add users.
 fn check_mode(path: &Path) -> Result<(), Fault> {
     let fault = |what: String| Fault { file: path.into(), line: 0, what };
     let metadata = fs::metadata(path).map_err(|error| fault(error.to_string()))?;

@@ -6,7 +6,7 @@
 //!
 //! A helper that dies or does not answer in time is replaced. The request that it was busy with
 //! fails, the others go on. Helpers are started by the thread that asks, which is still root's
-//! then, if the server is.
+//! at that time, if the server is.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -33,10 +33,10 @@ const IDLE_TIME: Duration = Duration::from_secs(60);
 /// The helpers of one server.
 pub(crate) struct Helpers(Arc<Crew>);
 
-/// Who asks, and how long they wait for a helper that is free.
+/// The client that a request is for, and how long it waits for a free helper.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker {
-    /// `None`: the server itself.
+    /// `None`: the server asks for itself.
     pub address: Option<IpAddr>,
     pub until: Instant,
 }
@@ -44,29 +44,29 @@ pub(crate) struct Asker {
 /// What came of a request.
 pub(crate) struct Answered {
     pub answer: Answer,
-    /// If one was asked for and opened.
+    /// `None`: no PAM session was asked for, or none was opened.
     pub session: Option<PamSession>,
     /// How long it took until a helper was free.
     pub waited: Duration,
 }
 
-/// A PAM session; it ends when this is dropped (its clones too), or with this process.
+/// An open PAM session. It ends when this value and its clones are dropped, and with this process.
 #[derive(Clone, Debug)]
 pub(crate) struct PamSession {
-    /// Never written or read: a process waits for its end.
+    /// A process waits until this is closed. Nothing is written or read.
     _held: Arc<OwnedFd>,
-    /// The helper that is the parent of that process goes on while there is one.
+    /// The helper is the parent of that process: it does not end while this exists.
     _of: Arc<()>,
 }
 
 /// Why there is no answer; for the log.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// None of the helpers became idle.
+    /// All helpers were busy until the time was over.
     Busy,
-    /// There was none, and none could be started.
+    /// There was no helper, and none could be started.
     Start(io::Error),
-    /// It died, or did not answer in time, or not in words.
+    /// The helper died, did not answer in time, or sent something that is no answer.
     Helper(io::Error),
 }
 
@@ -79,9 +79,9 @@ struct Crew {
 }
 
 struct Bounds {
-    /// Helpers at one time.
+    /// How many helpers there are at one time.
     most: usize,
-    /// For one request, once a helper has it.
+    /// The time for one request, from the moment a helper has it.
     answer_within: Duration,
     idle_time: Duration,
 }
@@ -94,12 +94,12 @@ struct Roster {
     count: usize,
     /// How many of them each host holds.
     held: HashMap<IpAddr, usize>,
-    /// A thread ends those that are idle for too long.
+    /// There is a thread that ends helpers that are idle for too long.
     retiring: bool,
 }
 
 impl Helpers {
-    /// Starts the first helpers. There will be up to `most`, and each has `answer_within` for a request.
+    /// Starts the first helpers. There may be `most` later; each has the time `answer_within` for a request.
     ///
     /// # Errors
     /// A helper could not be started.
@@ -126,17 +126,17 @@ impl Helpers {
     pub(crate) fn ask(&self, request: &Request, asker: Asker) -> Result<Answered, Failure> {
         let began = Instant::now();
         let mut loan = Crew::take(&self.0, asker)?;
-        // One that died in peace is replaced without anybody's noticing.
+        // A helper that died while it was idle is replaced, and the client does not notice.
         if !loan.helper.as_ref().is_some_and(|helper| helper.channel.is_quiet()) {
             loan.helper = None;
             loan.helper = Some((self.0.launch)().map_err(Failure::Start)?);
         }
         let waited = began.elapsed();
-        let helper = loan.helper.as_ref().expect("the loan was filled above");
+        let helper = loan.helper.as_ref().expect("a helper was put in above");
         match helper.ask(request, Instant::now() + self.0.bounds.answer_within) {
             Ok((answer, session)) => Ok(Answered { answer, session, waited }),
             Err(error) => {
-                loan.helper = None; // Killed, so that a late answer is not the next login's.
+                loan.helper = None; // This kills it: its late answer must not be taken for the next login's.
                 loan.helper = (self.0.launch)().inspect_err(|error| log::error!("auth helper: {error}")).ok();
                 Err(Failure::Helper(error))
             }
@@ -145,8 +145,8 @@ impl Helpers {
 }
 
 impl Crew {
-    /// A helper for `asker`, ours until dropped: one that is idle, else a new one, else the next
-    /// that becomes idle.
+    /// A helper for `asker`, until dropped: an idle one, else a new one, else the next that becomes
+    /// idle.
     fn take(crew: &Arc<Crew>, asker: Asker) -> Result<Loan, Failure> {
         let host = asker.address.map(host_of);
         let mut cannot_start = None;
@@ -186,7 +186,7 @@ impl Crew {
         (self.bounds.most / 4).max(1)
     }
 
-    /// Ends helpers that have been idle for too long, until only those are left that are kept.
+    /// Ends helpers that have been idle for too long, until `KEPT` are left.
     fn retire(crew: &Weak<Crew>) {
         loop {
             let Some(crew) = crew.upgrade() else { return };
@@ -198,7 +198,7 @@ impl Crew {
             }
             let retired = roster.take_retired(crew.bounds.idle_time);
             drop(roster);
-            drop(retired); // Waits for their end, which nobody should have to who wants the lock.
+            drop(retired); // This waits until they have ended, so it is not done under the lock.
             drop(crew);
             thread::sleep(pause);
         }
@@ -222,7 +222,7 @@ impl Roster {
         }
     }
 
-    /// Those that have been idle for `idle_time`, as far as there are more than are kept.
+    /// Removes helpers that have been idle for `idle_time`; `KEPT` of all helpers stay.
     fn take_retired(&mut self, idle_time: Duration) -> Vec<Helper> {
         let spare = self.count.saturating_sub(KEPT);
         let is_over =
@@ -234,7 +234,7 @@ impl Roster {
     }
 }
 
-/// A helper taken from the pool; given back when dropped.
+/// A helper taken out of the pool. It is given back when this is dropped.
 struct Loan {
     /// `None`: it could not be started, and its place is free.
     helper: Option<Helper>,
@@ -253,7 +253,7 @@ impl Drop for Loan {
         if roster.count > KEPT && !roster.retiring {
             let crew = Arc::downgrade(&self.crew);
             let retire = thread::Builder::new().name("helpers".into()).stack_size(64 << 10);
-            // Without the thread they stay; the next that is given back tries again.
+            // If there can be no thread, the helpers stay, and the next loan that ends tries again.
             roster.retiring = retire.spawn(move || Crew::retire(&crew)).is_ok();
         }
         drop(roster);
@@ -261,11 +261,11 @@ impl Drop for Loan {
     }
 }
 
-/// One helper process; killed when dropped.
+/// One helper process. It is killed when this is dropped.
 struct Helper {
     channel: Channel,
     process: Child,
-    /// Its PAM sessions have clones of it.
+    /// Each PAM session that it opened has a clone of this.
     sessions: Arc<()>,
 }
 
@@ -291,7 +291,7 @@ impl Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        // It may be in the middle of anything; it holds nothing that a kill would leave behind.
+        // The helper may be busy. It holds nothing that a kill would leave behind.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,9 +1,8 @@
 //! The helper process: PAM, or the shadow file and crypt.
 //!
-//! The server starts itself again with `HELPER_ARG` and a socket as standard
-//! input. A helper has one thread, answers one request at a time, and ends
-//! when the socket does. It keeps nothing from one login to the next but the
-//! libraries.
+//! The server starts its own program again with `HELPER_ARG` and a socket as standard input. A
+//! helper has one thread, answers one request at a time, and ends when the socket is closed.
+//! From one login to the next it keeps the libraries, and nothing else.
 
 use std::cell::OnceCell;
 use std::ffi::CStr;
@@ -51,7 +50,7 @@ fn serve(libraries: &Libraries, mut channel: Channel, children: &Children) -> io
     }
 }
 
-/// What checks passwords.
+/// The libraries that check passwords.
 #[derive(Default)]
 struct Libraries {
     pam: OnceCell<Option<Pam>>,
@@ -59,7 +58,7 @@ struct Libraries {
 }
 
 impl Libraries {
-    /// Before there is a request, so that the first one takes no longer than others.
+    /// Loads them before the first request, so that this takes no longer than others.
     fn load(&self) {
         self.pam();
         self.crypt();
@@ -83,10 +82,9 @@ impl Libraries {
         })
     }
 
-    /// Logs in and opens a PAM session, which a process of its own keeps and
-    /// closes: modules have state in the process that opened it, and the
-    /// session's thread may end in any way. Gives the channel back, with what
-    /// the server holds for as long as the session lasts.
+    /// Logs in and opens a PAM session. A separate process keeps it open and closes it: modules
+    /// have state in the process that opened a session, and the thread of the FTP session may end
+    /// in any way. Gives the channel back, and what the server holds while the session lasts.
     fn log_in_for_session(
         &self,
         channel: Channel,
@@ -107,7 +105,7 @@ impl Libraries {
                 transaction.hand_on();
             }
         }
-        // If the modules hang, the server replaces this helper.
+        // If a module hangs, the server replaces this helper.
         let message = session_end.receive(None).ok().flatten();
         match message.and_then(|message| Answer::decode(&message.bytes)) {
             Some(answer @ Answer::Checked { finding: Finding::Right, .. }) => {
@@ -117,7 +115,7 @@ impl Libraries {
         }
     }
 
-    /// Asks PAM; a login that is right leaves the transaction, to open a session in.
+    /// Asks PAM. When the login is right, the transaction is left, to open a session in.
     fn log_in(&self, request: &Request) -> (Answer, Option<Transaction<'_>>) {
         let unavailable = || (Answer::of(Finding::Unavailable), None);
         let Request::Pam { service, user, remote_host, password, instead, .. } = request else {
@@ -130,8 +128,8 @@ impl Libraries {
         };
         let finding = match (transaction.check(), password) {
             (Finding::Right, None) => not_locked(user),
-            // PAM does not compute a hash for a locked password, and would
-            // say by its haste which accounts are locked.
+            // PAM computes no hash for a locked password. The short time would tell which
+            // accounts are locked.
             (Finding::Wrong | Finding::Locked, Some(password)) if is_locked(user) => {
                 self.pretend(password, *instead);
                 Finding::Locked
@@ -203,25 +201,25 @@ fn valid(user: &CStr) -> Finding {
     }
 }
 
-/// PAM leaves it to the password's check to refuse a locked account: where that is left out,
-/// the shadow file says it. An account that has no entry there is not locked there.
+/// PAM refuses a locked account when it checks the password. Without a password, the shadow file
+/// tells whether the account is locked; an account without an entry there is not.
 fn not_locked(user: &CStr) -> Finding {
     match shadow::by_name(user) {
         Ok(Some(entry)) if entry.is_shut() => Finding::Locked,
         Ok(_) => Finding::Right,
-        // Here PAM's modules know it all.
+        // On this system there is no shadow file, and PAM alone knows.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Finding::Right,
         Err(_) => Finding::Unavailable,
     }
 }
 
-/// The process that has a PAM session open until the other end is closed: by
-/// the session that ends, or by the end of the server.
+/// The process that keeps a PAM session open until the other end of the channel is closed: the
+/// FTP session is over, or the server.
 fn keep_session(mut transaction: Transaction<'_>, other_end: &Channel) -> ! {
     name_process(c"ftpd-session");
     let _ = rustix::process::setsid();
     let opened = transaction.open_session();
-    // Whatever the code: a module did not want this session, and its number is in the log.
+    // A module refused the session: that is a refused login, whatever the code. The log has the code.
     let finding = if opened { Finding::Right } else { Finding::Locked };
     let _ = other_end.send(&answer_of(&transaction, finding).encode(), None, None);
     if opened {
@@ -241,8 +239,7 @@ fn today() -> i64 {
 mod tests {
     use super::*;
 
-    /// Not a test but the helper of other tests, which start this program with
-    /// the variable set.
+    /// Not a test, but the helper of other tests: they start this program with the variable set.
     #[test]
     fn helper_process() {
         if std::env::var_os("FERRYD_TEST_HELPER").is_some() {

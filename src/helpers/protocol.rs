@@ -1,8 +1,8 @@
-//! What the server asks a helper, and what that answers: bytes with lengths.
+//! Requests to a helper and its answers, as values and as bytes.
 //!
-//! Both ends are this program, but the server does not trust a helper that
-//! may run anybody's PAM modules, and neither end trusts what a client sent:
-//! decoding is strict, and everything has a limit.
+//! Both ends are this program. But the server does not trust a helper, which runs PAM modules of
+//! any origin, and neither end trusts what a client sent: decoding is strict, and everything has a
+//! limit.
 
 use std::ffi::{CStr, CString};
 
@@ -11,17 +11,17 @@ use zeroize::Zeroizing;
 use crate::sys::accounts::Finding;
 use crate::sys::pam::{Outcome, Stage};
 
-/// The longest password that is looked at: what PAM and crypt take, less their NUL.
+/// The longest password that is checked: PAM and crypt take 512 bytes with the NUL.
 const MAX_PASSWORD: usize = 511;
 
-/// What a helper is asked.
+/// A question to a helper. A new kind of work is a new variant.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Request {
-    /// What it can do.
+    /// Which libraries there are.
     Probe,
-    /// Whether PAM lets `user` in; with `session`, a PAM session is opened too. Without a
-    /// password, only whether the account is valid. `instead` is how many hashes to compute
-    /// for an account whose password PAM does not look at.
+    /// Whether PAM lets `user` in. With `session`, a PAM session is opened too. Without a
+    /// password, only the account is checked. `instead`: how many hashes are computed when PAM
+    /// does not look at the password, because the account is locked.
     Pam {
         service: CString,
         user: CString,
@@ -30,35 +30,35 @@ pub(crate) enum Request {
         session: bool,
         instead: u32,
     },
-    /// Whether the shadow file lets `user` in; otherwise as above.
+    /// Whether the shadow file lets `user` in. The rest is as above.
     Shadow { user: CString, password: Option<Secret>, instead: u32 },
-    /// Whether `hash` is the password's; `instead` is for what is no hash.
+    /// Whether `hash` is that of the password. `instead` is as above, for a `hash` that is none.
     Hash { hash: Vec<u8>, password: Secret, instead: u32 },
-    /// To compute hashes as a check would, for a login that is refused anyway.
+    /// Computes hashes as a check would, for a login that is refused in any case.
     Pretend { password: Secret, hashes: u32 },
 }
 
-/// A password as C has it: without a NUL, and one at its end.
+/// A password for C: there is one NUL, at its end.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Secret(Zeroizing<Vec<u8>>);
 
-/// What a helper answers.
+/// A helper's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// To `Probe`.
+    /// The answer to `Probe`.
     Can { pam: bool, crypt: bool },
-    /// To everything else. `outcomes` is what PAM said at each of its stages, if it was asked.
+    /// The answer to everything else. `outcomes`: what PAM said at each stage, if it was asked.
     Checked { finding: Finding, outcomes: Vec<Outcome> },
 }
 
 impl Request {
-    /// The password of a request; `None` for one that cannot be right because
-    /// it holds a NUL or is too long, or is empty.
+    /// The password of a request. `None` for one that cannot be right: it is empty or too long, or
+    /// has a NUL in it.
     pub(crate) fn secret(password: &[u8]) -> Option<Secret> {
         if password.is_empty() || password.len() > MAX_PASSWORD || password.contains(&0) {
             return None;
         }
-        // With room for the NUL, so that no copy is left behind by growing.
+        // There is room for the NUL: a vector that grows would leave a copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(password.len() + 1));
         bytes.extend_from_slice(password);
         bytes.push(0);
@@ -66,7 +66,7 @@ impl Request {
     }
 
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        // Room for all of it, so that no copy is left behind by growing.
+        // There is room for everything: a vector that grows would leave a copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(crate::sys::helper::MAX_MESSAGE));
         let mut put = |kind: u8, fields: &[&[u8]]| {
             bytes.push(kind);
@@ -205,7 +205,7 @@ fn of_letter<T: Copy>(letters: &[(u8, T)], letter: u8) -> Option<T> {
     letters.iter().find(|(of, _)| *of == letter).map(|(_, value)| *value)
 }
 
-/// What is left of a message.
+/// The rest of a message.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
