@@ -27,12 +27,13 @@ pub(crate) struct Draft {
     name: Option<CString>,
 }
 
-/// What a draft may take the place of.
+/// The file that a draft may replace.
 pub(crate) enum Over<'a> {
-    /// EEXIST if there is anything.
+    /// None: EEXIST if there is one.
     Nothing,
+    /// Any, if there is one.
     Anything,
-    /// This file alone; ESTALE if another has its name by now.
+    /// This one: ESTALE if another file has taken its name.
     Only(&'a File),
 }
 
@@ -59,7 +60,7 @@ impl Vfs {
         Ok(named_draft(dir, mode)?)
     }
 
-    /// Gives a draft its name, that of `path`.
+    /// Gives a draft the name of `path`.
     pub(crate) fn publish(
         &self,
         draft: &mut Draft,
@@ -80,7 +81,7 @@ impl Vfs {
                     result => return result,
                 }
             }
-            // Only a name can take another one's place.
+            // To replace a name takes a rename, and only a file that has a name can be renamed.
             let (hidden, ()) =
                 with_free_name(|name| files::give_name(file.as_fd(), draft.dir.as_fd(), name))?;
             draft.name = Some(hidden);
@@ -91,7 +92,7 @@ impl Vfs {
             Over::Nothing => files::rename_new(dir, hidden, dir, &name)?,
             Over::Anything => rustix::fs::renameat(dir, hidden, dir, &name)?,
             Over::Only(old) => {
-                // What was there comes back under the draft's name, and is removed with it.
+                // The old file, which may have the draft's name now, is removed with the draft.
                 return replace_only(dir, hidden, &name, old);
             }
         }
@@ -100,8 +101,9 @@ impl Vfs {
     }
 }
 
-/// Puts `hidden` in the place of `name`, if that is `old` still; ESTALE, and nothing changed, if not.
-/// What was there has the name `hidden` afterwards, where there is anything of that name.
+/// Gives the file `hidden` the name `name` if that is still the name of `old`. If not, nothing
+/// changes and the error is ESTALE. Where the system can exchange names, the old file is `hidden`
+/// afterwards.
 fn replace_only(dir: BorrowedFd<'_>, hidden: &CStr, name: &CStr, old: &File) -> io::Result<()> {
     let old = files::stat(old.as_fd())?;
     let is_old = |name: &CStr| {

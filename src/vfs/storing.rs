@@ -1,5 +1,5 @@
-//! What uploads ask of the tree besides files: whether one could be made, holding one against
-//! other sessions, and removing one's own again.
+//! The rest of what uploads need: whether a file could be made, how many bytes a change sets free,
+//! removing a file only if it is still the same, and bringing a file to the disk.
 
 use std::fs::File;
 use std::io;
@@ -13,18 +13,18 @@ use crate::proto::path::VirtualPath;
 use crate::sys::files::{self, SEARCH};
 
 impl Vfs {
-    /// Opens a plain file that is there, to be written to.
+    /// Opens a plain file that exists, for writing.
     pub(crate) fn open_to_write(&self, path: &VirtualPath, how: Create) -> Result<OpenFile, FileError> {
         self.open_plain(path, how.flags() - OFlags::EXCL, 0)
     }
 
-    /// Whether a file could be made at `path`, where nothing is, as far as that can be told
+    /// Whether a file could be made at `path`, where there is none, as far as this can be found out
     /// without making it.
     pub(crate) fn may_create(&self, path: &VirtualPath) -> io::Result<()> {
         self.permit(path)?;
         let (dir, name) = self.root.parent(path.relative())?;
         match files::stat_at(dir.as_fd(), &name) {
-            // A link that leads nowhere: the file is made where it leads to.
+            // The name is a link that leads nowhere. The file would be made where it leads to.
             Ok(_) => match self.resolved(path)? {
                 real if real == *path => return Ok(()),
                 real => return self.may_create(&real),
@@ -39,8 +39,8 @@ impl Vfs {
         Ok(())
     }
 
-    /// Removes the file at `path` if it is `file` still, and not another that has its name by now.
-    /// Whether it is gone.
+    /// Removes the file at `path` if it is still `file`, and not another that has taken its name.
+    /// `false` if it is another.
     pub(crate) fn remove_own(&self, path: &VirtualPath, file: &File) -> io::Result<bool> {
         let (dir, name) = self.root.parent(path.relative())?;
         let (there, own) = (files::stat_at(dir.as_fd(), &name)?, files::stat(file.as_fd())?);
@@ -51,8 +51,8 @@ impl Vfs {
         Ok(true)
     }
 
-    /// Lets `change` remove or replace the file at `path`, and says how many bytes are no more for it:
-    /// none, as long as the file has another name.
+    /// Lets `change` remove or replace the file at `path`, and returns how many bytes that set free:
+    /// none if the file has another name.
     pub(crate) fn releasing<T>(
         &self,
         path: &VirtualPath,
@@ -69,12 +69,12 @@ impl Vfs {
         (result, released.map_or(0, |stat| stat.size))
     }
 
-    /// Has the disk keep `file`, and its name in the directory of `path`.
+    /// Waits until `file` and its name, in the directory of `path`, are on the disk.
     pub(crate) fn sync(&self, path: &VirtualPath, file: &File) -> io::Result<()> {
         files::sync(file.as_fd())?;
         match self.open_dir(path.parent().relative(), OFlags::empty()) {
             Ok(dir) => files::sync(dir.as_fd()),
-            // A directory that may be written to and not be read.
+            // This account may write to the directory and not read it.
             Err(_) => files::sync_all(file.as_fd()),
         }
     }
