@@ -104,11 +104,11 @@ impl OperatorSocket {
                 // Whoever asks stays in the queue, and the loop does not spin on it.
                 Err(err) => return self.pause.begin("no descriptor for an operator", &err),
             };
-            let place = Place::take(&self.answering);
-            let (Some(place), Ok(true)) = (place, may_ask(&stream)) else { continue };
+            let turn = Turn::take(&self.answering);
+            let (Some(turn), Ok(true)) = (turn, may_ask(&stream)) else { continue };
             let services = Arc::clone(services);
             let spawned = thread::Builder::new().name("operator".to_owned()).spawn(move || {
-                let _place = place;
+                let _turn = turn;
                 let _ = process::block_signals();
                 // An operator that has gone needs no answer.
                 let _ = serve(&stream, &services);
@@ -127,16 +127,16 @@ impl Drop for OperatorSocket {
 }
 
 /// One of the places of those who are answered.
-struct Place(Arc<AtomicUsize>);
+struct Turn(Arc<AtomicUsize>);
 
-impl Place {
-    fn take(count: &Arc<AtomicUsize>) -> Option<Place> {
-        let place = Place(Arc::clone(count));
-        (count.fetch_add(1, Ordering::SeqCst) < MOST).then_some(place)
+impl Turn {
+    fn take(count: &Arc<AtomicUsize>) -> Option<Turn> {
+        let turn = Turn(Arc::clone(count));
+        (count.fetch_add(1, Ordering::SeqCst) < MOST).then_some(turn)
     }
 }
 
-impl Drop for Place {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }

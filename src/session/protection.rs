@@ -25,11 +25,11 @@ pub(crate) struct Protection {
     /// PROT P: data connections use TLS.
     pub private: bool,
     /// What comes after the next reply.
-    pub next: Option<Change>,
+    pub next: Option<ProtectionChange>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum ProtectionChange {
     /// AUTH: the handshake; data connections as the mechanism has it.
     Secure { private: bool },
     /// CCC: the control connection goes on in the clear.
@@ -44,7 +44,7 @@ impl Protection {
         if self.implicit {
             (self.buffer_size, self.private) = (true, true);
         } else if self.binding.is_some() {
-            self.next = Some(Change::ClearAll);
+            self.next = Some(ProtectionChange::ClearAll);
         }
     }
 }
@@ -54,13 +54,13 @@ impl Session {
     pub(super) fn change_protection(&mut self) -> io::Result<()> {
         match self.protection.next.take() {
             None => Ok(()),
-            Some(Change::Secure { private }) => {
+            Some(ProtectionChange::Secure { private }) => {
                 self.secure_control()?;
                 self.protection.private = private;
                 Ok(())
             }
-            Some(Change::Clear) => self.clear_control(),
-            Some(Change::ClearAll) => {
+            Some(ProtectionChange::Clear) => self.clear_control(),
+            Some(ProtectionChange::ClearAll) => {
                 self.protection = Protection::default();
                 self.clear_control()
             }

@@ -29,7 +29,7 @@ pub(super) fn check_access(options: Options, who: &str, errors: StartupErrors) -
 }
 
 /// The answer.
-struct Access {
+struct AccessCheck {
     pub allowed: bool,
     /// In words, with the reason for a no.
     pub verdict: String,
@@ -41,7 +41,7 @@ struct Access {
 ///
 /// # Errors
 /// No server could be started with this configuration.
-fn check(config: &Config, user: &str, peer: Option<IpAddr>) -> io::Result<Access> {
+fn check(config: &Config, user: &str, peer: Option<IpAddr>) -> io::Result<AccessCheck> {
     let authenticator = Authenticator::without_passwords(config)?;
     let mut trail = Trail::kept();
     let answer = match crate::session::nologin_text(&config.config_dir) {
@@ -64,7 +64,7 @@ fn check(config: &Config, user: &str, peer: Option<IpAddr>) -> io::Result<Access
         }
         Err(reason) => (false, format!("{shown} may not log in: {reason}")),
     };
-    Ok(Access { allowed, verdict, explanation })
+    Ok(AccessCheck { allowed, verdict, explanation })
 }
 
 fn no_root(account: &Account, reason: &str) -> Refusal {

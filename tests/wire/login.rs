@@ -280,3 +280,20 @@ fn a_closed_first_half_does_not_lose_the_replies_to_what_came_before() {
     client.expect(257);
     client.expect_end();
 }
+
+/// A fresh thread goes on after REIN: what the client has moved is the session's still.
+#[test]
+fn rein_forgets_who_it_was_and_keeps_what_was_moved() {
+    let server = Server::start(&["-l"]);
+    let mut client = server.log_in();
+    client.send("TYPE I").expect(200);
+    client.stor("f", "12345");
+    assert_eq!(client.retr("f"), b"12345");
+    client.send("REIN").expect(220);
+    let status = client.send("STAT").expect(211).text();
+    assert!(status.contains("2 files, 5 bytes sent, 5 received"), "{status}");
+    assert!(!status.contains("Logged in"), "{status}");
+    client.log_in();
+    client.send("QUIT").expect(221);
+    server.log.wait_for("gone: 2 files, 5 bytes sent, 5 received");
+}

@@ -2,7 +2,7 @@
 
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
-use crate::session::protection::Change;
+use crate::session::protection::ProtectionChange;
 use crate::session::state::Login;
 use crate::session::stop::{Stop, refused};
 
@@ -26,7 +26,7 @@ impl Session {
         self.login = Login::NotLoggedIn;
         self.leftover.restart_at = 0;
         self.protection.buffer_size = private;
-        self.protection.next = Some(Change::Secure { private });
+        self.protection.next = Some(ProtectionChange::Secure { private });
         Ok(Reply::new(
             ReplyCode::SecurityExchangeComplete,
             "AUTH command successful; begin the TLS handshake.",
@@ -76,7 +76,7 @@ impl Session {
             return Err(refused(ReplyCode::DeniedForPolicy, "The control connection stays protected here."));
         }
         self.logged_in()?;
-        self.protection.next = Some(Change::Clear);
+        self.protection.next = Some(ProtectionChange::Clear);
         Ok(Reply::new(ReplyCode::CommandOkay, "The control connection goes on in the clear."))
     }
 

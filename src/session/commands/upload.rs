@@ -23,7 +23,7 @@ use crate::session::state::LoggedIn;
 use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused, target_refusal};
 use crate::vfs::{Create, FileError};
 use decide::{Existing, Objection, Rules, Wish, decide};
-use stored::{Place, StoreError, Stored};
+use stored::{Storage, StoreError, Stored};
 
 impl Session {
     pub(in crate::session) fn stor(&mut self, path: &[u8]) -> Result<Reply, Stop> {
@@ -81,7 +81,7 @@ impl Session {
         let refusal = |error: StoreError| store_refusal(typed, error);
         let (existing, file) = login.look(&wanted, wish, how).map_err(refusal)?;
         let plan = decide(wish, existing, &rules).map_err(|objection| objected(objection, typed))?;
-        let place = Place {
+        let place = Storage {
             vfs: Rc::clone(&login.vfs),
             mode: login.new_file_mode(&config.files),
             rights: login.rights,

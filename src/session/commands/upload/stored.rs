@@ -24,7 +24,7 @@ use crate::vfs::{Create, Draft, FileError, Over, Vfs};
 const TRIES: usize = 5;
 
 /// Where and by which rules files are stored.
-pub(super) struct Place {
+pub(super) struct Storage {
     pub vfs: Rc<Vfs>,
     pub mode: NewFile,
     pub rights: Rights,
@@ -38,7 +38,7 @@ pub(super) struct Place {
 
 /// The file of an upload.
 pub(super) struct Stored {
-    place: Place,
+    place: Storage,
     plan: Plan,
     /// What the file is called in the end.
     pub target: VirtualPath,
@@ -86,7 +86,7 @@ pub(super) enum StoreError {
 impl Stored {
     /// `file` is what is there, opened to be written to.
     pub(super) fn prepare(
-        place: Place,
+        place: Storage,
         wanted: VirtualPath,
         plan: Plan,
         file: Option<File>,
