@@ -85,27 +85,44 @@ pub(super) fn wait(
     deadline: Option<Instant>,
 ) -> Result<Waited, Interruption> {
     loop {
-        let control = watch.control();
-        let is_polled = control.is_some();
-        let next_look = if is_polled { None } else { sockets::deadline_in(UNPOLLED) };
-        let until = deadline.into_iter().chain(next_look).min();
-        let ready = poll_both(data, control, until).map_err(Interruption::PollFailed)?;
-        let mut gone = false;
-        if ready.control || !is_polled {
-            match watch.ready(progress) {
-                Verdict::Continue => (),
-                Verdict::Gone => gone = true,
-                Verdict::Abort => return Err(Interruption::Aborted),
-                Verdict::Hangup(err) => return Err(Interruption::ControlLost(err)),
-            }
-        }
+        let (is_ready, is_gone) = wait_once(data, watch, progress, deadline)?;
         // A client that keeps talking does not put the deadline off.
         match deadline {
-            _ if ready.data => return Ok(Waited::Ready),
+            _ if is_ready => return Ok(Waited::Ready),
             Some(deadline) if deadline <= Instant::now() => return Ok(Waited::TimedOut),
-            _ if gone => return Ok(Waited::Gone),
+            _ if is_gone => return Ok(Waited::Gone),
             _ => (),
         }
+    }
+}
+
+/// Lets the watch take what the control connection has brought, without waiting; whether the
+/// client is gone.
+pub(super) fn look(watch: &mut dyn Watch, progress: &Progress) -> Result<bool, Interruption> {
+    wait_once(None, watch, progress, Some(Instant::now())).map(|(_, is_gone)| is_gone)
+}
+
+/// Waits until either connection has something or the deadline passes. Whether `data` has one of
+/// its events, and whether the client is gone.
+fn wait_once(
+    data: Option<(BorrowedFd<'_>, PollFlags)>,
+    watch: &mut dyn Watch,
+    progress: &Progress,
+    deadline: Option<Instant>,
+) -> Result<(bool, bool), Interruption> {
+    let control = watch.control();
+    let is_polled = control.is_some();
+    let next_look = if is_polled { None } else { sockets::deadline_in(UNPOLLED) };
+    let until = deadline.into_iter().chain(next_look).min();
+    let ready = poll_both(data, control, until).map_err(Interruption::PollFailed)?;
+    if !ready.control && is_polled {
+        return Ok((ready.data, false));
+    }
+    match watch.ready(progress) {
+        Verdict::Continue => Ok((ready.data, false)),
+        Verdict::Gone => Ok((ready.data, true)),
+        Verdict::Abort => Err(Interruption::Aborted),
+        Verdict::Hangup(err) => Err(Interruption::ControlLost(err)),
     }
 }
 

@@ -203,6 +203,26 @@ fn abor_ends_the_wait_for_a_data_connection() {
 }
 
 #[test]
+fn abor_and_the_end_of_the_client_end_the_search_for_a_restart() {
+    // To find a byte in TYPE A, the file must be read from its beginning.
+    let server = Server::start(&["--max-clients", "1"]);
+    for command in ["RETR huge", "STOR huge"] {
+        let mut client = server.log_in_when_there_is_room();
+        server.write_sparse("huge", 1 << 42);
+        client.send("TYPE A").expect(200);
+        client.pasv();
+        client.send(format!("REST {}", 1u64 << 41)).expect(350);
+        client.send(command).send("ABOR");
+        client.expect(426);
+        client.expect(226);
+        client.send(format!("REST {}", 1u64 << 41)).expect(350);
+        client.send(command);
+        drop(client);
+        drop(server.log_in_when_there_is_room());
+    }
+}
+
+#[test]
 fn abor_after_the_end_of_a_transfer_is_answered_once() {
     let server = Server::start(&[]);
     let mut client = client_with_big_file(&server);

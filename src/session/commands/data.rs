@@ -1,6 +1,7 @@
 //! One data transfer, whatever moves: the preliminary reply, the bytes, the final reply; and
 //! REST, ALLO and ABOR. RFC 959 sections 4.1.3 and 5.4, RFC 3659 section 5.
 
+use std::fs::File;
 use std::io;
 use std::mem;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::clients::Quota;
 use crate::config::DataPolicy;
 use crate::dtp::{
-    ControlPair, DataConnection, DataPort, OpenError, Progress, TransferError, TransferFailure,
+    self, ControlPair, DataConnection, DataPort, OpenError, Progress, TransferError, TransferFailure,
     TransferLimits, Verdict, Watch,
 };
 use crate::events::{Change, ChangeKind, Direction, Paths, Transfer, What};
@@ -30,14 +31,27 @@ pub(in crate::session) struct Outcome {
     pub result: Result<(), Failure>,
 }
 
+impl Outcome {
+    /// The end of one that did not begin.
+    pub(super) fn before(failure: Failure) -> Outcome {
+        Outcome { moved: 0, elapsed: Duration::ZERO, result: Err(failure) }
+    }
+}
+
 /// Why a transfer ended before its time.
 #[derive(Debug)]
 pub(in crate::session) enum Failure {
     /// There was no data connection.
     NotOpened(OpenError),
     Broken(TransferError),
-    /// The file was refused when the data connection was there already.
+    /// The file was refused.
     Refused(Stop),
+}
+
+impl From<Stop> for Failure {
+    fn from(refusal: Stop) -> Failure {
+        Failure::Refused(refusal)
+    }
 }
 
 impl Session {
@@ -147,6 +161,19 @@ impl Session {
             return Err(refused(ReplyCode::InsufficientStorage, "There is not so much space left."));
         }
         Ok(Reply::new(ReplyCode::CommandOkay, "There is room for that; nothing needs to be reserved."))
+    }
+
+    /// The byte of the file that REST's offset means. To find it may take a while, in which the
+    /// client may say ABOR, and the operator that the session must go.
+    pub(super) fn file_offset(
+        &mut self,
+        file: &File,
+        size: u64,
+        restart: u64,
+        direction: Direction,
+    ) -> Result<Option<u64>, TransferError> {
+        let mut watch = ControlWatch::new(&mut self.control, &self.services.offered, direction);
+        dtp::file_offset(file, size, restart, &self.parameters.transfer, &mut watch)
     }
 
     /// ABOR between transfers: the one it was meant for is over.

@@ -6,8 +6,8 @@ use crate::dtp::{self, Range, Source};
 use crate::events::Direction;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
-use crate::session::commands::data::broken;
-use crate::session::stop::{Stop, bad_path, file_refusal, io_refusal, refused};
+use crate::session::commands::data::{Failure, Outcome, broken};
+use crate::session::stop::{Stop, bad_path, file_refusal, refused};
 use crate::vfs::OpenFile;
 
 impl Session {
@@ -18,7 +18,10 @@ impl Session {
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         let OpenFile { file, size, .. } =
             login.vfs.open(&target).map_err(|error| file_refusal(path, &error))?;
-        let offset = self.file_offset(&file, size, restart, path)?;
+        let offset = match self.file_offset(&file, size, restart, Direction::Outgoing) {
+            Ok(found) => found.ok_or_else(bad_restart)?,
+            Err(error) => return self.conclude(Outcome::before(Failure::Broken(error)), None),
+        };
         let opening = self.opening(path, Some(size));
         let parameters = self.parameters.transfer;
         let limits = self.transfer_limits(rate);
@@ -35,18 +38,6 @@ impl Session {
         });
         self.tell_transfer(&outcome, Direction::Outgoing, "get", &target);
         self.conclude(outcome, None)
-    }
-
-    /// The byte of the file that REST's offset means.
-    pub(super) fn file_offset(
-        &self,
-        file: &std::fs::File,
-        size: u64,
-        restart: u64,
-        path: &[u8],
-    ) -> Result<u64, Stop> {
-        let offset = dtp::file_offset(file, size, restart, &self.parameters.transfer);
-        offset.map_err(|error| io_refusal(path, &error))?.ok_or_else(bad_restart)
     }
 }
 

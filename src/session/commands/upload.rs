@@ -45,7 +45,10 @@ impl Session {
     }
 
     fn upload(&mut self, typed: &[u8], wish: Wish) -> Result<Reply, Stop> {
-        let mut stored = self.prepare(typed, wish)?;
+        let mut stored = match self.prepare(typed, wish) {
+            Ok(stored) => stored,
+            Err(failure) => return self.conclude(Outcome::before(failure), None),
+        };
         let outcome = self.run_upload(typed, &mut stored)?;
         let outcome = self.settle(typed, &mut stored, outcome);
         let word = if wish == Wish::Append { "append" } else { "put" };
@@ -56,7 +59,7 @@ impl Session {
 
     /// All that can be refused before there is a data connection is refused here. Nothing is made
     /// yet under a name that others see, but for STOU's, which the preliminary reply names.
-    fn prepare(&mut self, typed: &[u8], wish: Wish) -> Result<Stored, Stop> {
+    fn prepare(&mut self, typed: &[u8], wish: Wish) -> Result<Stored, Failure> {
         let login = self.logged_in()?;
         let wanted = login.cwd.join(typed).map_err(|_| target_refusal(bad_path()))?;
         login.may_make(&wanted, typed)?;
@@ -91,9 +94,9 @@ impl Session {
         };
         let mut stored = Stored::prepare(place, wanted, plan, file).map_err(refusal)?;
         if let Wish::Store { restart: restart @ 1.. } = wish {
-            let offset = stored.seek(|file, size| dtp::file_offset(file, size, restart, &parameters));
-            if !offset.map_err(|error| io_refusal(typed, &error))? {
-                return Err(bad_restart());
+            let found = stored.seek(|file, size| self.file_offset(file, size, restart, Direction::Incoming));
+            if !found.map_err(Failure::Broken)? {
+                return Err(bad_restart().into());
             }
         }
         Ok(stored)

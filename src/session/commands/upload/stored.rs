@@ -186,10 +186,11 @@ impl Stored {
     /// Sets where the first byte goes; `false` if there is no such place.
     pub(super) fn seek(
         &mut self,
-        offset: impl FnOnce(&File, u64) -> io::Result<Option<u64>>,
-    ) -> io::Result<bool> {
+        offset: impl FnOnce(&File, u64) -> Result<Option<u64>, TransferError>,
+    ) -> Result<bool, TransferError> {
         let Some(file) = &self.file else { return Ok(false) };
-        let found = offset(file, file.metadata()?.len())?;
+        let size = file.metadata().map_err(TransferError::FileRead)?.len();
+        let found = offset(file, size)?;
         self.start = found.unwrap_or(0);
         Ok(found.is_some())
     }
