@@ -5,7 +5,7 @@
 //! question is the module's: it comes from malloc(3), and the module calls free(3).
 
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::slice;
+use std::{ptr, slice};
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -153,10 +153,16 @@ impl Responses {
 
     /// `false` when there is no memory.
     fn set(&mut self, index: usize, text: &CStr) -> bool {
-        // SAFETY: the text ends in NUL.
-        let copy = unsafe { libc::strdup(text.as_ptr()) };
-        self.as_mut_slice()[index].text = copy;
-        !copy.is_null()
+        let bytes = text.to_bytes_with_nul();
+        // SAFETY: calloc takes any two numbers.
+        let copy: *mut u8 = unsafe { libc::calloc(bytes.len(), 1) }.cast();
+        if copy.is_null() {
+            return false;
+        }
+        // SAFETY: both are so long, and the copy is new.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len()) };
+        self.as_mut_slice()[index].text = copy.cast();
+        true
     }
 
     fn into_raw(self) -> *mut Response {
@@ -170,7 +176,7 @@ impl Drop for Responses {
     fn drop(&mut self) {
         for response in self.as_mut_slice() {
             if !response.text.is_null() {
-                // SAFETY: the text came from strdup.
+                // SAFETY: the text came from calloc.
                 unsafe { wipe_and_free(response.text) };
             }
         }
@@ -180,7 +186,7 @@ impl Drop for Responses {
 }
 
 /// # Safety
-/// `text` came from strdup(3), and nobody uses it again.
+/// `text` came from calloc(3), and nobody uses it again.
 unsafe fn wipe_and_free(text: *mut c_char) {
     // SAFETY: the text ends in NUL.
     let length = unsafe { libc::strlen(text) };
@@ -193,8 +199,6 @@ unsafe fn wipe_and_free(text: *mut c_char) {
 
 #[cfg(test)]
 mod tests {
-    use std::ptr;
-
     use super::*;
 
     /// What a module is answered that sends messages of these styles.
