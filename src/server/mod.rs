@@ -270,7 +270,16 @@ impl Server {
             Ok(local) => {
                 slot.presence().attach(&stream);
                 let local = canonical(local);
-                self.hand_over(Client { stream, peer, local, slot, implicit_tls, handover: None });
+                let login_deadline = Instant::now() + self.services.config.limits.login_timeout;
+                self.hand_over(Client {
+                    stream,
+                    peer,
+                    local,
+                    login_deadline,
+                    slot,
+                    implicit_tls,
+                    handover: None,
+                });
             }
             Err(err) => log::debug!("{}: {err}", peer.ip()), // It has gone.
         }

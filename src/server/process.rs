@@ -64,7 +64,7 @@ fn wait(child: &Child, shutdown: &Broadcast) -> io::Result<Woken> {
     let Some(output) = &child.stdout else { return Ok(Woken::Readable) };
     loop {
         let deadline = Instant::now() + A_WHILE;
-        match dialogue::wait(output.as_fd(), shutdown.fd(), deadline)? {
+        match dialogue::wait(output.as_fd(), Some(shutdown.fd()), deadline)? {
             Woken::TimedOut => (),
             woken => return Ok(woken),
         }

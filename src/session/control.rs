@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::clients::Presence;
+use crate::clients::{Leave, Presence};
 use crate::proto::command::{self, Urgent};
 use crate::proto::reply::Reply;
 use crate::proto::telnet::{Line, LineReader};
@@ -16,8 +16,13 @@ use crate::sys::dialogue::{self, Woken};
 use crate::sys::process::Broadcast;
 use crate::tls::{Pulled, TlsConnection};
 
-/// How long a client may leave a reply unread before it counts as gone.
+/// How long a client may leave a reply unread before it counts as gone; and the same where the
+/// server is going down.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How soon a session that waits for its client to read learns that it must go.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long after a bare LF the rest of a path-name may take to come.
 const BARE_LF_GRACE: Duration = Duration::from_millis(100);
@@ -30,7 +35,7 @@ const RECORD_HEADER: usize = 5;
 
 /// The control connection of one client.
 pub(crate) struct ControlConnection {
-    stream: TcpStream,
+    socket: Socket,
     tls: Option<Box<TlsConnection>>,
     reader: LineReader,
     pub peer: SocketAddr,
@@ -39,6 +44,8 @@ pub(crate) struct ControlConnection {
     pub presence: Arc<Presence>,
     /// The client has closed its half.
     ended: bool,
+    /// The server is going down, and what the client had sent by then was taken.
+    closing: bool,
 }
 
 /// Why no line came.
@@ -60,42 +67,41 @@ impl ControlConnection {
         peer: SocketAddr,
         local: SocketAddr,
         presence: Arc<Presence>,
+        shutdown: Arc<Broadcast>,
+        login_deadline: Instant,
     ) -> io::Result<ControlConnection> {
-        dialogue::prepare(&stream, WRITE_TIMEOUT)?;
+        dialogue::prepare(&stream)?;
+        let login_deadline = Some(login_deadline);
         Ok(ControlConnection {
-            stream,
+            socket: Socket { stream, presence: Arc::clone(&presence), shutdown, login_deadline },
             tls: None,
             reader: LineReader::default(),
             peer,
             local,
             presence,
             ended: false,
+            closing: false,
         })
     }
 
     /// Shakes hands, by `deadline`. What came before it is forgotten: it was not
     /// the client alone who could send it.
-    pub(crate) fn secure(
-        &mut self,
-        mut tls: TlsConnection,
-        deadline: Instant,
-        shutdown: &Broadcast,
-    ) -> io::Result<()> {
+    pub(crate) fn secure(&mut self, mut tls: TlsConnection, deadline: Instant) -> io::Result<()> {
         self.reader = LineReader::default();
         while tls.is_handshaking() {
-            tls.push(&mut &self.stream)?;
-            self.wait_readable(deadline, shutdown)?;
-            match tls.pull(&mut Waiting(&self.stream)) {
+            tls.push(&mut &self.socket)?;
+            self.wait_readable(deadline)?;
+            match tls.pull(&mut Waiting(&self.socket.stream)) {
                 Ok(Pulled::End) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => (),
                 Err(error) => {
                     // The alert says why, to whoever listens.
-                    let _ = tls.push(&mut &self.stream);
+                    let _ = tls.push(&mut &self.socket);
                     return Err(error);
                 }
             }
         }
-        tls.push(&mut &self.stream)?;
+        tls.push(&mut &self.socket)?;
         self.tls = Some(Box::new(tls));
         // The first commands may have come with the end of the handshake.
         self.take_plain()
@@ -103,16 +109,16 @@ impl ControlConnection {
 
     /// Goes on in the clear, once both sides have said close_notify (RFC 4217 section 12.3).
     /// Reads record by record: what follows the last one is not TLS any more.
-    pub(crate) fn clear(&mut self, deadline: Instant, shutdown: &Broadcast) -> io::Result<()> {
+    pub(crate) fn clear(&mut self, deadline: Instant) -> io::Result<()> {
         let Some(mut tls) = self.tls.take() else { return Ok(()) };
         tls.close();
-        tls.push(&mut &self.stream)?;
+        tls.push(&mut &self.socket)?;
         while !tls.has_ended() {
             let mut record = vec![0; RECORD_HEADER];
-            self.read_exactly(&mut record, deadline, shutdown)?;
+            self.read_exactly(&mut record, deadline)?;
             let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
             record.resize(RECORD_HEADER + length, 0);
-            self.read_exactly(&mut record[RECORD_HEADER..], deadline, shutdown)?;
+            self.read_exactly(&mut record[RECORD_HEADER..], deadline)?;
             let mut rest = &record[..];
             while !rest.is_empty() && tls.pull(&mut rest)? == Pulled::Bytes {}
         }
@@ -121,10 +127,10 @@ impl ControlConnection {
         Ok(())
     }
 
-    fn read_exactly(&self, mut bytes: &mut [u8], deadline: Instant, shutdown: &Broadcast) -> io::Result<()> {
+    fn read_exactly(&self, mut bytes: &mut [u8], deadline: Instant) -> io::Result<()> {
         while !bytes.is_empty() {
-            self.wait_readable(deadline, shutdown)?;
-            match dialogue::receive(&self.stream, bytes)? {
+            self.wait_readable(deadline)?;
+            match dialogue::receive(&self.socket.stream, bytes)? {
                 Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Some(count) => bytes = &mut bytes[count..],
                 None => (),
@@ -133,8 +139,12 @@ impl ControlConnection {
         Ok(())
     }
 
-    fn wait_readable(&self, deadline: Instant, shutdown: &Broadcast) -> io::Result<()> {
-        match dialogue::wait(self.stream.as_fd(), shutdown.fd(), deadline)? {
+    fn wait_readable(&self, deadline: Instant) -> io::Result<()> {
+        // Also for a client from which something has always come.
+        if deadline <= Instant::now() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match dialogue::wait(self.socket.stream.as_fd(), Some(self.socket.shutdown.fd()), deadline)? {
             Woken::Readable => Ok(()),
             Woken::Other => Err(io::Error::other("the server is shutting down")),
             Woken::TimedOut => Err(io::ErrorKind::TimedOut.into()),
@@ -146,11 +156,24 @@ impl ControlConnection {
     }
 
     /// The next line, waited for until `deadline`. Lines that have come are given first, even when
-    /// the client has closed its half since, or the server is going down.
-    pub(crate) fn read_line(&mut self, deadline: Instant, shutdown: &Broadcast) -> Result<Line, NoLine> {
+    /// the client has closed its half since, or the server is going down; but not when the time for
+    /// the login is over.
+    pub(crate) fn read_line(&mut self, deadline: Instant) -> Result<Line, NoLine> {
+        self.read_line_or(deadline, true)
+    }
+
+    /// The same of a server that is going down.
+    pub(crate) fn read_last_line(&mut self, deadline: Instant) -> Result<Line, NoLine> {
+        self.read_line_or(deadline, false)
+    }
+
+    fn read_line_or(&mut self, deadline: Instant, minds_shutdown: bool) -> Result<Line, NoLine> {
         loop {
             if self.presence.must_leave().is_some() {
                 return Err(NoLine::Dismissed);
+            }
+            if self.socket.login_deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(NoLine::TimedOut);
             }
             if let Some(line) = self.reader.next_line() {
                 return Ok(line);
@@ -158,10 +181,19 @@ impl ControlConnection {
             if self.ended {
                 return Err(NoLine::Closed);
             }
+            if minds_shutdown && self.closing {
+                return Err(NoLine::ShuttingDown);
+            }
             let lone_lf = self.reader.ends_with_bare_lf();
             let until = if lone_lf { deadline.min(Instant::now() + BARE_LF_GRACE) } else { deadline };
-            match dialogue::wait(self.stream.as_fd(), shutdown.fd(), until).map_err(NoLine::Failed)? {
-                Woken::Readable => self.take_input().map_err(NoLine::Failed)?,
+            let until = self.socket.login_deadline.map_or(until, |login| until.min(login));
+            let shutdown = minds_shutdown.then(|| self.socket.shutdown.fd());
+            match dialogue::wait(self.socket.stream.as_fd(), shutdown, until).map_err(NoLine::Failed)? {
+                Woken::Readable => {
+                    // Whoever talks on and on hears of it all the same.
+                    self.closing |= self.socket.shutdown.is_announced();
+                    self.take_input().map_err(NoLine::Failed)?;
+                }
                 Woken::Other => return Err(NoLine::ShuttingDown),
                 Woken::TimedOut if lone_lf => self.reader.end_at_bare_lf(),
                 Woken::TimedOut => return Err(NoLine::TimedOut),
@@ -178,11 +210,11 @@ impl ControlConnection {
     /// Sends bytes that are a part of a reply.
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.tls {
-            None => self.stream.write_all(bytes),
+            None => (&self.socket).write_all(bytes),
             Some(tls) => {
                 tls.write(bytes)?;
                 // A write that times out is a client that is gone.
-                match tls.push(&mut &self.stream)? {
+                match tls.push(&mut &self.socket)? {
                     true => Ok(()),
                     false => Err(io::ErrorKind::TimedOut.into()),
                 }
@@ -195,7 +227,7 @@ impl ControlConnection {
         if let Some(tls) = &mut self.tls {
             tls.close();
             // The client may be gone already.
-            let _ = tls.push(&mut &self.stream);
+            let _ = tls.push(&mut &self.socket);
         }
     }
 
@@ -213,7 +245,7 @@ impl ControlConnection {
 
     fn take_what_came(&mut self) -> io::Result<()> {
         if let Some(tls) = &mut self.tls {
-            match tls.pull(&mut Waiting(&self.stream)) {
+            match tls.pull(&mut Waiting(&self.socket.stream)) {
                 Ok(Pulled::End) => self.end_input(),
                 Ok(Pulled::Nothing) => (),
                 Ok(Pulled::Bytes) => {
@@ -224,14 +256,14 @@ impl ControlConnection {
                     }
                 }
                 Err(error) => {
-                    let _ = tls.push(&mut &self.stream);
+                    let _ = tls.push(&mut &self.socket);
                     return Err(error);
                 }
             }
             return Ok(());
         }
         let mut buffer = [0; READ_SIZE];
-        match dialogue::receive(&self.stream, &mut buffer)? {
+        match dialogue::receive(&self.socket.stream, &mut buffer)? {
             None => (),
             Some(0) => self.end_input(),
             Some(count) => {
@@ -248,7 +280,7 @@ impl ControlConnection {
         let mut plain = Vec::new();
         tls.take(&mut plain, usize::MAX)?;
         // What TLS itself answers, to a change of keys.
-        tls.push(&mut &self.stream)?;
+        tls.push(&mut &self.socket)?;
         self.reader.push(&plain);
         self.answer_telnet()
     }
@@ -263,6 +295,18 @@ impl ControlConnection {
         self.ended = true;
         if self.reader.ends_with_bare_lf() {
             self.reader.end_at_bare_lf();
+        }
+    }
+
+    /// Waits until `moment`; no longer if the client is gone or must go, or the server goes down.
+    pub(crate) fn pause(&self, moment: Instant) {
+        let Socket { stream, presence, shutdown, .. } = &self.socket;
+        while presence.must_leave() != Some(Leave::Now) && !shutdown.is_announced() {
+            let until = moment.min(Instant::now() + LOOK_EVERY);
+            match dialogue::wait_for_end(stream.as_fd(), until) {
+                Ok(false) if Instant::now() < moment => (),
+                _ => return,
+            }
         }
     }
 
@@ -286,9 +330,18 @@ impl ControlConnection {
         !self.ended && self.reader.has_room()
     }
 
+    /// When the connection ends, whatever the client does; `None`: the client has logged in.
+    pub(crate) fn login_deadline(&self) -> Option<Instant> {
+        self.socket.login_deadline
+    }
+
+    pub(crate) fn set_login_deadline(&mut self, deadline: Option<Instant>) {
+        self.socket.login_deadline = deadline;
+    }
+
     /// The connection, and what came over it and was not answered yet.
     pub(crate) fn into_parts(self) -> (TcpStream, Option<Box<TlsConnection>>, LineReader) {
-        (self.stream, self.tls, self.reader)
+        (self.socket.stream, self.tls, self.reader)
     }
 
     /// What an earlier thread left of the connection.
@@ -297,7 +350,44 @@ impl ControlConnection {
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.socket.stream.as_fd()
+    }
+}
+
+/// The socket, for whoever waits no longer than this connection may take.
+struct Socket {
+    stream: TcpStream,
+    presence: Arc<Presence>,
+    shutdown: Arc<Broadcast>,
+    /// When the connection ends, whatever the client does: it must have logged in by then. `None`:
+    /// it has.
+    login_deadline: Option<Instant>,
+}
+
+impl Write for &Socket {
+    /// Waits until the client makes room: for a while, which begins anew each time it reads; but not
+    /// beyond the time for its login, and not when the session must go at once.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let started = Instant::now();
+        loop {
+            if let Some(count) = dialogue::send(&self.stream, bytes)? {
+                return Ok(count);
+            }
+            if self.presence.must_leave() == Some(Leave::Now) {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            let patience = if self.shutdown.is_announced() { LAST_WRITE_TIMEOUT } else { WRITE_TIMEOUT };
+            let until = self.login_deadline.map_or(started + patience, |login| login.min(started + patience));
+            let now = Instant::now();
+            if until <= now {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            dialogue::wait_for_room(self.stream.as_fd(), until.min(now + LOOK_EVERY))?;
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -63,7 +63,8 @@ impl Session {
     pub(super) fn forget_login(&mut self) {
         if matches!(self.login, Login::LoggedIn(_)) {
             // The next login has its time from here on; before a login nothing moves its deadline.
-            self.login_deadline = Instant::now() + self.services.config.limits.login_timeout;
+            let time = self.services.config.limits.login_timeout;
+            self.control.set_login_deadline(Some(Instant::now() + time));
         }
         self.login = Login::NotLoggedIn;
         self.control.presence.set_user(None);
@@ -81,6 +82,7 @@ impl Session {
     /// Packs up what the client keeps. `line`: the USER to be answered; `None` for REIN.
     pub(super) fn hand_over(mut self, line: Option<Vec<u8>>) -> Client {
         self.forget_login();
+        let login_deadline = self.login_deadline();
         let (peer, local) = (self.control.peer, self.control.local);
         let (stream, tls, reader) = self.control.into_parts();
         let implicit_tls = self.protection.implicit;
@@ -98,7 +100,15 @@ impl Session {
             totals: self.totals,
             cause,
         };
-        Client { stream, peer, local, slot: self.slot, implicit_tls, handover: Some(Box::new(handover)) }
+        Client {
+            stream,
+            peer,
+            local,
+            login_deadline,
+            slot: self.slot,
+            implicit_tls,
+            handover: Some(Box::new(handover)),
+        }
     }
 
     /// Goes on where the earlier thread stopped; returns the line that is still to be answered.

@@ -28,7 +28,6 @@ use crate::proto::host::HostName;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::telnet::Line;
 use crate::sys::process;
-use crate::sys::process::Broadcast;
 use control::{ControlConnection, NoLine};
 use handover::Handover;
 use protection::Protection;
@@ -41,8 +40,9 @@ pub(crate) use texts::nologin_text;
 
 /// Serves one client on the calling thread, to the end or until it wants to be another.
 pub(crate) fn serve(client: Client, services: &Arc<Services>) -> Served {
-    let Client { stream, peer, local, slot, implicit_tls, handover } = client;
-    let control = match ControlConnection::new(stream, peer, local, Arc::clone(slot.presence())) {
+    let Client { stream, peer, local, login_deadline, slot, implicit_tls, handover } = client;
+    let (presence, shutdown) = (Arc::clone(slot.presence()), Arc::clone(&services.shutdown));
+    let control = match ControlConnection::new(stream, peer, local, presence, shutdown, login_deadline) {
         Ok(control) => control,
         Err(error) => {
             log::debug!("{}: {error}", peer.ip().to_canonical());
@@ -81,8 +81,6 @@ struct Session {
     leftover: Leftover,
     /// Failed logins.
     failures: u32,
-    /// When the login must be done.
-    login_deadline: Instant,
     /// This thread is no longer root's.
     identity_changed: bool,
     /// What the login took of the stack was given back.
@@ -118,7 +116,6 @@ impl Session {
             virtual_host,
             asked_host: None,
             parameters: Parameters::new(limits.idle_timeout),
-            login_deadline: Instant::now() + limits.login_timeout,
             control,
             protection: Protection::default(),
             slot,
@@ -189,12 +186,8 @@ impl Session {
             process::release_stack();
             self.settled = true;
         }
-        let idle = Instant::now() + self.parameters.idle_timeout;
-        let deadline = match self.login {
-            Login::LoggedIn(_) => idle,
-            _ => idle.min(self.login_deadline),
-        };
-        match self.control.read_line(deadline, &self.services.shutdown) {
+        let deadline = Instant::now() + self.parameters.idle_timeout;
+        match self.control.read_line(deadline) {
             Err(NoLine::ShuttingDown) => self.read_last_line(deadline),
             result => result,
         }
@@ -204,8 +197,7 @@ impl Session {
     /// some give it up when they see the control connection end: it may speak first, for a while.
     fn read_last_line(&mut self, deadline: Instant) -> Result<Line, NoLine> {
         let Some(until) = self.sent.map(|sent| sent + TIME_TO_READ) else { return Err(NoLine::ShuttingDown) };
-        let never = Broadcast::new().map_err(NoLine::Failed)?;
-        match self.control.read_line(deadline.min(until), &never) {
+        match self.control.read_last_line(deadline.min(until)) {
             Err(NoLine::TimedOut) => Err(NoLine::ShuttingDown),
             result => result,
         }
@@ -260,16 +252,23 @@ impl Session {
         self.control.peer.ip().to_canonical()
     }
 
+    /// When the login must be done. Whoever is logged in has as long for what takes as long.
+    fn login_deadline(&self) -> Instant {
+        let time = self.services.config.limits.login_timeout;
+        self.control.login_deadline().unwrap_or_else(|| Instant::now() + time)
+    }
+
     /// Gives what happened to those who write it down or count it.
     fn tell(&self, what: What<'_>) {
         self.control.presence.event(what, |event| self.services.tell(event));
     }
 
     /// Waits until `delay` after `since`, or twice that, or as many times as have begun: of how
-    /// long a check took, the client learns no more. Nothing shortens it.
-    fn wait_out(since: Instant, delay: Duration) {
+    /// long a check took, the client learns no more. Nothing that it does shortens it, as long as
+    /// it is there.
+    fn wait_out(&self, since: Instant, delay: Duration) {
         let begun = since.elapsed().as_nanos().checked_rem(delay.as_nanos()).unwrap_or(0);
         let begun = Duration::from_nanos(u64::try_from(begun).unwrap_or(0));
-        std::thread::sleep(delay.saturating_sub(begun));
+        self.control.pause(Instant::now() + delay.saturating_sub(begun));
     }
 }

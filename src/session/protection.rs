@@ -5,7 +5,6 @@
 //! asked for it has been sent.
 
 use std::io;
-use std::time::Instant;
 
 use super::Session;
 use crate::config::TlsRequired;
@@ -79,7 +78,8 @@ impl Session {
     fn secure_control(&mut self) -> io::Result<()> {
         let Some(tls) = &self.services.tls else { return Err(io::ErrorKind::Unsupported.into()) };
         let binding = tls.bind();
-        self.control.secure(binding.control()?, self.login_deadline, &self.services.shutdown)?;
+        let deadline = self.login_deadline();
+        self.control.secure(binding.control()?, deadline)?;
         binding.seal();
         self.protection.binding = Some(binding);
         // What was said in the clear may not be the client's word: this is.
@@ -93,8 +93,8 @@ impl Session {
     }
 
     fn clear_control(&mut self) -> io::Result<()> {
-        let deadline = Instant::now() + self.services.config.limits.login_timeout;
-        self.control.clear(deadline, &self.services.shutdown)
+        let deadline = self.login_deadline();
+        self.control.clear(deadline)
     }
 
     /// Whether a login by this name must wait for TLS.

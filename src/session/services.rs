@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::RwLock;
 
@@ -23,6 +24,8 @@ pub(crate) struct Client {
     pub stream: TcpStream,
     pub peer: SocketAddr,
     pub local: SocketAddr,
+    /// When it must have logged in.
+    pub login_deadline: Instant,
     /// Its place among the clients.
     pub slot: Slot,
     /// It came to the port where clients begin with TLS.
@@ -54,7 +57,7 @@ pub(crate) struct Services {
     pub counters: Counters,
     pub log: TransferLog,
     pub logins: Arc<Logins>,
-    pub shutdown: Broadcast,
+    pub shutdown: Arc<Broadcast>,
     /// `None`: no TLS.
     pub tls: Option<tls::Server>,
 }
@@ -77,7 +80,7 @@ impl Services {
             counters: Counters::default(),
             log,
             logins: Logins::open(config.logging.wtmp)?,
-            shutdown: Broadcast::new()?,
+            shutdown: Arc::new(Broadcast::new()?),
             tls: config
                 .tls
                 .as_ref()

@@ -98,6 +98,11 @@ impl Client {
         self
     }
 
+    /// The connection itself, for a test that keeps to no dialogue.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     pub(crate) fn local_address(&self) -> SocketAddr {
         self.stream.local_addr().expect("a connected socket")
     }

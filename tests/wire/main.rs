@@ -59,5 +59,6 @@ mod tls;
 
 mod confinement;
 mod crowd;
+mod door;
 mod hostile;
 mod regression;

@@ -93,7 +93,7 @@ impl Session {
     }
 
     fn attempt<'a>(&'a self, user: &'a [u8]) -> Attempt<'a> {
-        Attempt { user, peer: self.host(), host: self.virtual_host.as_deref(), until: self.login_deadline }
+        Attempt { user, peer: self.host(), host: self.virtual_host.as_deref(), until: self.login_deadline() }
     }
 
     /// The thread becomes the account, and the client sees the account's tree.
@@ -140,6 +140,7 @@ impl Session {
         let text = welcome(&account, code, note);
         let record = self.name_user(&account);
         let rates = Rates::of(&account, &config.limits);
+        self.control.set_login_deadline(None);
         self.login = Login::LoggedIn(Box::new(LoggedIn {
             account,
             rights,
@@ -198,7 +199,7 @@ impl Session {
         if self.services.clients.login_failed(self.host()) {
             self.tell(What::Banned);
         }
-        Self::wait_out(since, limits.login_delay);
+        self.wait_out(since, limits.login_delay);
         if closing {
             let text = "Too many login failures; closing the connection.";
             return Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text)));

@@ -31,7 +31,6 @@ impl Broadcast {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn is_announced(&self) -> bool {
         self.announced.load(Ordering::SeqCst)
     }
