@@ -23,6 +23,7 @@
 //! tls/         certificates, and TLS connections of both kinds
 //! proto/       5 REPLY, and the rest of the pure protocol: bytes in, values out
 //! sys/         the only unsafe code, the only cfg(target_os)
+//! probe.rs     the pure parts for fuzzers, benchmarks and tests outside
 //! test_support.rs  what tests stand on: a directory, numbers from a seed
 //! ```
 //!
@@ -49,5 +50,8 @@ mod sys;
 mod test_support;
 mod tls;
 mod vfs;
+
+#[doc(hidden)]
+pub mod probe;
 
 pub use start::run;

@@ -48,6 +48,11 @@ impl AdminFile {
         Ok(AdminFile { path: path.into(), contents })
     }
 
+    /// One that says `contents`, wherever it may be.
+    pub(super) fn of(contents: &[u8]) -> AdminFile {
+        AdminFile { path: PathBuf::new(), contents: Some(contents.to_vec()) }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -38,6 +38,25 @@ pub(crate) fn check_files(config: &Config) -> Vec<String> {
     problems
 }
 
+/// How many faults `contents` has as each of the files, one after the other; names and addresses
+/// are not looked up.
+pub(crate) fn count_faults(contents: &[u8]) -> usize {
+    let file = AdminFile::of(contents);
+    let Ok(lines) = file.lines() else { return 1 };
+    let is_fault = |(number, line): (usize, &[u8])| {
+        let of_names = match Who::split_off(line) {
+            Ok((_, rest)) => [
+                ftpusers::means_of_ftpusers(&file, number, rest).is_err(),
+                jail::jail_of_line(&file, number, rest, Path::new("/")).is_err(),
+            ],
+            Err(_) => [true; 2],
+        };
+        let others = [!hosts::is_line(line), user_file::parse(line).is_none()];
+        of_names.into_iter().chain(others).filter(|fault| *fault).count()
+    };
+    lines.into_iter().map(is_fault).sum()
+}
+
 /// Checks each line of a file of names: whether it can be about somebody, and what `read` says.
 fn check_lines(
     path: &Path,

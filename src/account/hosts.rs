@@ -196,6 +196,11 @@ fn parse(file: &AdminFile) -> Result<Vec<(usize, HostsLine<'_>)>, Fault> {
     file.lines()?.into_iter().map(line).collect()
 }
 
+/// Whether a line can be understood.
+pub(super) fn is_line(line: &[u8]) -> bool {
+    parse_line(line).is_ok()
+}
+
 fn parse_line(line: &[u8]) -> Result<HostsLine<'_>, String> {
     let (first, rest) = first_word(line);
     let allow = match first {

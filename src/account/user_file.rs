@@ -63,7 +63,7 @@ fn check_mode(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-fn parse(line: &[u8]) -> Option<Entry> {
+pub(super) fn parse(line: &[u8]) -> Option<Entry> {
     let mut fields = line.split(|&byte| byte == b':');
     let (name, hash, home) = (fields.next()?, fields.next()?, fields.next()?);
     let account = match (fields.next(), fields.next()) {

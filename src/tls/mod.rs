@@ -32,7 +32,7 @@ use std::io;
 #[cfg(not(feature = "tls"))]
 pub(crate) use without::{Binding, Server, TlsConnection};
 #[cfg(feature = "tls")]
-pub(crate) use {binding::Binding, server::Server, stream::TlsConnection};
+pub(crate) use {binding::Binding, names::names_in, server::Server, stream::TlsConnection};
 
 /// What a look at a connection brought.
 #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "what TLS alone needs"))]

@@ -20,7 +20,7 @@ const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// The common names of the subject, and its e-mail addresses in subjectAltName. None at all,
 /// if any of what is read is not as it should be.
-pub(super) fn names_in(certificate: &[u8]) -> Vec<String> {
+pub(crate) fn names_in(certificate: &[u8]) -> Vec<String> {
     read(certificate).unwrap_or_default()
 }
 

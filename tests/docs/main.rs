@@ -1,4 +1,5 @@
-//! The man page, the usage text, HELP, FEAT and README name the same flags and commands.
+//! The man page, the usage text, HELP, FEAT and README name the same flags and commands; the sources
+//! keep the order of the modules; and what strangers send is read without a panic.
 
 #[expect(dead_code, reason = "tests/wire needs the rest")]
 #[path = "../wire/client.rs"]
@@ -11,6 +12,7 @@ mod server;
 mod test_support;
 
 mod layers;
+mod probe;
 mod source;
 
 use std::collections::BTreeSet;
