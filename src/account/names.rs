@@ -66,7 +66,11 @@ impl AdminFile {
                 Meaning::Yes => None,
                 Meaning::No => continue,
                 Meaning::Elsewhere => {
-                    trail.say(|| format!("{}: is for other addresses", self.rule(line)));
+                    let why = match subject.peer {
+                        Some(_) => "is for other addresses",
+                        None => "depends on the client's address, which was not given",
+                    };
+                    trail.say(|| format!("{}: {why}", self.rule(line)));
                     continue;
                 }
                 Meaning::Unclear(reason) if is_harmless(rest) => {

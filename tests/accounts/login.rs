@@ -5,7 +5,7 @@ use std::fs;
 use crate::client::Client;
 use crate::ground::{
     DENIED, DOMAIN, EXPIRED, Ground, LOCKED, NO_SHELL, ODD, ONE, QUOTED, STALE, SYSTEM, TWO, TestAccount,
-    log_in, run,
+    children, log_in, run,
 };
 use crate::server::Server;
 
@@ -107,6 +107,43 @@ fn every_refusal_looks_the_same() {
             assert_eq!(refused(&server, account.name, account.password), unknown, "{method} {account:?}");
         }
         log_in(&server, ONE);
+    }
+}
+
+/// The processor time that the server's helpers have used, in ticks of the clock.
+fn ticks_of_helpers(server: &Server) -> u64 {
+    let ticks_of = |pid: u32| -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let times: Vec<u64> =
+            stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
+        Some(times.iter().sum())
+    };
+    children(server.pid()).into_iter().filter_map(ticks_of).sum()
+}
+
+#[test]
+fn every_refusal_is_the_same_work() {
+    let Some(ground) = Ground::new() else { return };
+    ground.configure("ftpusers", "ferrydenied\n");
+    for method in METHODS {
+        let server = ground.start(&["--auth", method]);
+        let work = |name: &str| {
+            let before = ticks_of_helpers(&server);
+            (0..12).for_each(|_| drop(refused(&server, name, "wrong")));
+            ticks_of_helpers(&server) - before
+        };
+        // It learns from real checks and from pretended ones.
+        for name in [ONE.name, "no-such-account"] {
+            (0..4).for_each(|_| drop(refused(&server, name, "wrong")));
+        }
+        let wrong = work(ONE.name);
+        for name in ["no-such-account", DENIED.name, LOCKED.name, NO_SHELL.name] {
+            let other = work(name);
+            assert!(
+                other * 3 > wrong * 2 && other * 2 < wrong * 3,
+                "{method}: {name} took {other} ticks, a wrong password {wrong}"
+            );
+        }
     }
 }
 

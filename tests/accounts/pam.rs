@@ -52,6 +52,19 @@ fn while_six_slow_logins_go_on_a_quick_one_takes_its_own_time() {
 }
 
 #[test]
+fn a_refusal_is_answered_after_a_whole_number_of_delays() {
+    let Some(ground) = Ground::new() else { return };
+    let service =
+        PamService::new("late", &format!("auth required pam_exec.so quiet /bin/sleep 1\n{PASSWORDS}"));
+    let server = ground.start(&["--pam-service", &service.name, "--login-delay", "900"]);
+    let mut client = server.connect();
+    client.send(format!("USER {}", ONE.name)).expect(331);
+    let began = Instant::now();
+    client.send("PASS wrong").expect(530);
+    assert!(began.elapsed() >= Duration::from_millis(1800), "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_check_may_take_as_long_as_auth_timeout_says() {
     let Some(ground) = Ground::new() else { return };
     let service =
