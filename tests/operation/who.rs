@@ -90,7 +90,6 @@ fn the_operator_ends_one_session_and_no_other() {
     assert_eq!(String::from_utf8_lossy(&nobody.stderr), "ferryd: there is no session 4711\n");
 }
 
-#[cfg(feature = "tls")]
 #[test]
 fn the_operator_ends_an_upload_whose_client_is_gone() {
     let server = Server::start(&[]);
@@ -106,6 +105,7 @@ fn the_operator_ends_an_upload_whose_client_is_gone() {
     wait_until("it is gone", || (who(&server).lines().count() == 1).then_some(()));
 }
 
+#[cfg(feature = "tls")]
 #[test]
 fn a_protected_session_hears_why_it_must_go_too() {
     let Some(python) = find_program("python3") else { return };
