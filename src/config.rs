@@ -224,6 +224,8 @@ pub(crate) struct AnonymousPolicy {
     pub user: String,
     /// `--anonymous-root`; `None` is that account's home.
     pub root: Option<PathBuf>,
+    /// `--anonymous-write`, and always for a server that is root's: may store files.
+    pub write: bool,
     /// `-M` turns it off.
     pub mkdir: bool,
     /// `-m` turns it on: may overwrite, delete and rename what is there.
@@ -239,6 +241,7 @@ impl Default for AnonymousPolicy {
         AnonymousPolicy {
             user: "ftp".to_owned(),
             root: None,
+            write: false,
             mkdir: true,
             overwrite: false,
             write_only: false,

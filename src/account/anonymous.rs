@@ -132,6 +132,7 @@ mod tests {
         AnonymousPolicy {
             user: "nobody".into(),
             root: Some(root.into()),
+            write: true,
             mkdir: true,
             overwrite: false,
             write_only: false,

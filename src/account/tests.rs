@@ -59,6 +59,7 @@ fn config(dir: &Path) -> Config {
             anonymous: Some(AnonymousPolicy {
                 user: "nobody".into(),
                 root: Some(dir.into()),
+                write: true,
                 mkdir: true,
                 overwrite: false,
                 write_only: false,

@@ -169,6 +169,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     value("", "anonymous-root", "DIR", "the tree that anonymous clients see (home of ftp)",
         parse!(anonymous.root, path)).of(Anonymous),
     value("", "anonymous-user", "NAME", "whose rights they have (ftp)", parse!(anonymous.user, text)).of(Anonymous),
+    flag("", "anonymous-write", "they may store files (always, if root starts the server)",
+        set!(anonymous.write = true)).of(Anonymous),
     flag("M", "no-anonymous-mkdir", "they may not make directories", set!(anonymous.mkdir = false)).of(Anonymous),
     flag("m", "anonymous-overwrite", "they may change and remove what is there",
         set!(anonymous.overwrite = true)).of(Anonymous),

@@ -274,6 +274,8 @@ fn anonymous(options: &Options, as_root: bool) -> Result<Option<AnonymousPolicy>
     if as_root && policy.root.is_some() {
         policy.user = whose_rights(policy.user);
     }
+    // Whoever tries a server out as an ordinary user opens a folder to be read, and nothing more.
+    policy.write |= as_root || policy.overwrite || policy.write_only;
     let account = users::get_user_by_name(&policy.user).is_some();
     match &policy.root {
         Some(root) => match fs::read_dir(root) {
@@ -287,7 +289,8 @@ fn anonymous(options: &Options, as_root: bool) -> Result<Option<AnonymousPolicy>
             }
             Ok(_) => {}
         },
-        None if account => {}
+        // The home of that account is for a server that can take on its rights.
+        None if account && as_root => {}
         None if options.login.anonymous_only => {
             let reason = format!("needs --anonymous-root=DIR or an account `{}`", policy.user);
             return problem("-A, --anonymous-only", reason);

@@ -37,7 +37,7 @@ impl Rights {
         let anonymous = anonymous.filter(|_| matches!(account.kind, AccountKind::Anonymous { .. }));
         let write_only =
             files.write_only || options.write_only || anonymous.is_some_and(|policy| policy.write_only);
-        let create = !(files.read_only || options.read_only);
+        let create = !(files.read_only || options.read_only) && anonymous.is_none_or(|policy| policy.write);
         let spoils_others = anonymous.is_none_or(|policy| policy.overwrite);
         let modify = create && spoils_others;
         Rights {
@@ -117,6 +117,11 @@ mod tests {
         Rights::of(&account, files, Some(anonymous))
     }
 
+    /// What ftpd lets anonymous clients do.
+    fn classic() -> AnonymousPolicy {
+        AnonymousPolicy { write: true, ..AnonymousPolicy::default() }
+    }
+
     fn guest(anonymous: AnonymousPolicy) -> Rights {
         let kind = AccountKind::Anonymous { email: String::new() };
         rights(kind, UserOptions::default(), &FilePolicy::default(), &anonymous)
@@ -154,12 +159,14 @@ mod tests {
 
     #[test]
     fn anonymous_clients_spoil_nothing_unless_they_may() {
-        let classic = guest(AnonymousPolicy::default());
-        assert!(classic.create && classic.mkdir && classic.own_names);
-        assert!(!classic.modify && !classic.overwrite);
-        assert_eq!(classic.denied_letters(), Letters::default().with(b"adfpw"));
-        assert_eq!(guest(AnonymousPolicy { overwrite: true, ..AnonymousPolicy::default() }), ALL);
-        let drop_box = AnonymousPolicy { write_only: true, mkdir: false, ..AnonymousPolicy::default() };
+        let readers = guest(AnonymousPolicy { write: false, ..classic() });
+        assert!(readers.read && !readers.create && !readers.modify && !readers.own_names);
+        let usual = guest(classic());
+        assert!(usual.create && usual.mkdir && usual.own_names);
+        assert!(!usual.modify && !usual.overwrite);
+        assert_eq!(usual.denied_letters(), Letters::default().with(b"adfpw"));
+        assert_eq!(guest(AnonymousPolicy { overwrite: true, ..classic() }), ALL);
+        let drop_box = AnonymousPolicy { write_only: true, mkdir: false, ..classic() };
         let drop_box = guest(drop_box);
         assert!(!drop_box.allows(Access::Reader) && drop_box.allows(Access::Writer) && !drop_box.mkdir);
     }

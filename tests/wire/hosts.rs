@@ -161,7 +161,7 @@ fn c_knows_where_somebody_comes_from() {
 
 #[test]
 fn a_virtual_host_may_have_statistics_of_its_own() {
-    let (etc, server) = start("127.0.0.1 - ETC/stat\n", &["-S"]);
+    let (etc, server) = start("127.0.0.1 - ETC/stat\n", &["-S", "--anonymous-write"]);
     assert!(!etc.path("stat").exists());
     etc.write("stat", "");
     // It is written to if it was there when the file was read.

@@ -177,10 +177,11 @@ fn with_no_overwrite_one_of_two_gets_a_new_name() {
         let server = Server::start(options);
         let (mut a, mut b) = (binary(&server), binary(&server));
         let (a_port, b_port) = (ask(&mut a, "STOR new"), ask(&mut b, "STOR new"));
-        let (mut a_data, mut b_data) = (connect(a_port), connect(b_port));
+        let mut a_data = connect(a_port);
         a_data.write_all(b"of a").expect("the server takes it");
         drop(a_data);
         let a_reply = a.reply().code;
+        let mut b_data = connect(b_port);
         let _ = b_data.write_all(b"of b");
         drop(b_data);
         let b_reply = b.reply().code;

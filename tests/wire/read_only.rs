@@ -167,3 +167,25 @@ fn no_overwrite_keeps_content() {
     client.stor("new", "x");
     assert_eq!(server.read("new"), b"x");
 }
+
+/// Whoever tries ferryd out in a folder does not open it to everybody's files; root's server keeps
+/// the rule of every ftpd.
+#[test]
+fn an_ordinary_users_server_lets_anonymous_clients_read_only() {
+    let is_root = rustix::process::geteuid().is_root();
+    for (options, may) in [(&[][..], is_root), (&["--anonymous-write"], true)] {
+        let server = Server::start_plain(options);
+        server.write("there", "content");
+        let mut client = server.log_in();
+        client.send("TYPE I").expect(200);
+        assert_eq!(client.retr("there"), b"content");
+        if may {
+            client.stor("new", "x");
+            client.send("MKD dir").expect(257);
+        } else {
+            client.refused("STOR new", &[550, 553]);
+            client.send("MKD dir").expect(550);
+        }
+        client.send("DELE there").expect(550);
+    }
+}

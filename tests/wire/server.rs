@@ -41,9 +41,14 @@ impl Server {
         Server::listening_on(&["127.0.0.1"], &with("-m", args))
     }
 
-    /// As `start`, with the rights anonymous clients have when nothing is said about
-    /// them: they may add to the folder, and change nothing that is there.
+    /// As `start`, with the rights that anonymous clients have of root's server when nothing is
+    /// said about them: they may add to the folder, and change nothing that is there.
     pub(crate) fn start_by_default(args: &[&str]) -> Server {
+        Server::listening_on(&["127.0.0.1"], &with("--anonymous-write", args))
+    }
+
+    /// As `start`, with nothing said about the rights of anonymous clients.
+    pub(crate) fn start_plain(args: &[&str]) -> Server {
         Server::listening_on(&["127.0.0.1"], args)
     }
 
