@@ -20,7 +20,8 @@ use crate::proto::path::VirtualPath;
 use crate::proto::reply::ReplyCode;
 use crate::session::rights::Rights;
 use crate::session::stop::{Stop, refused};
-use crate::sys::{files, identity};
+use crate::sys::files;
+use crate::sys::identity::OwnUmask;
 use crate::vfs::Vfs;
 
 /// Who the client is. USER and REIN may come at any time, so the states form a loop.
@@ -44,7 +45,7 @@ pub(crate) struct LoggedIn {
     /// Permission bits that new files lack.
     pub umask: u32,
     /// The kernel takes them, for this thread alone.
-    pub own_umask: bool,
+    pub own_umask: Option<OwnUmask>,
     /// Bytes a second.
     pub rates: Rates,
     /// What its files come to, once that has been counted for its quota.
@@ -146,14 +147,14 @@ impl LoggedIn {
     /// `most`, less what the umask takes. Where the thread has a umask of its own the kernel takes it,
     /// and knows of directories with default ACLs, where it does not count.
     pub(crate) fn new_mode(&self, most: u32) -> u32 {
-        if self.own_umask { most } else { most & !self.umask }
+        if self.own_umask.is_some() { most } else { most & !self.umask }
     }
 
     /// The permission bits that new files lack from now on.
     pub(crate) fn set_umask(&mut self, umask: u32) {
         self.umask = umask;
-        if self.own_umask {
-            identity::set_umask(umask);
+        if let Some(own) = &self.own_umask {
+            own.set(umask);
         }
     }
 

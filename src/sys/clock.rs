@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Reads the time zone. To be called once, before the first thread starts, and before any
 /// confinement, which may keep /etc/localtime from being opened.
 pub(crate) fn start() {
-    // SAFETY: tzset reads TZ and /etc/localtime under libc's own lock; no other thread
-    // runs yet that could change the environment.
+    // SAFETY: tzset reads TZ and /etc/localtime under libc's own lock; no part of this program
+    // changes the environment.
     unsafe { tzset() };
 }
 
@@ -51,14 +51,14 @@ pub(crate) mod tests {
     /// and in local time.
     pub(crate) fn by_the_system(seconds: i64) -> [[i64; 6]; 2] {
         let time = seconds as libc::time_t;
-        let mut parts = [MaybeUninit::<libc::tm>::uninit(); 2];
-        // SAFETY: as in `utc_offset`; both pointers that are returned are looked at.
-        let parts = unsafe {
-            assert!(!libc::gmtime_r(&raw const time, parts[0].as_mut_ptr()).is_null());
-            assert!(!libc::localtime_r(&raw const time, parts[1].as_mut_ptr()).is_null());
-            parts.map(|parts| parts.assume_init())
-        };
-        parts.map(|tm| {
+        let [mut utc, mut local] = [MaybeUninit::<libc::tm>::uninit(); 2];
+        // SAFETY: both pointers are to live values of their type; gmtime_r writes the second.
+        assert!(!unsafe { libc::gmtime_r(&raw const time, utc.as_mut_ptr()) }.is_null());
+        // SAFETY: the same of localtime_r.
+        assert!(!unsafe { libc::localtime_r(&raw const time, local.as_mut_ptr()) }.is_null());
+        [utc, local].map(|tm| {
+            // SAFETY: both were filled in.
+            let tm = unsafe { tm.assume_init() };
             [tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec].map(i64::from)
         })
     }

@@ -6,6 +6,7 @@
 //! belongs to the process, and `become_user` is for the child of one session.
 
 use std::io;
+use std::marker::PhantomData;
 
 use rustix::process::geteuid;
 
@@ -55,16 +56,20 @@ pub(crate) fn become_user(identity: &Identity, server_uid: u32) -> io::Result<()
     platform::verify(identity, server_uid)
 }
 
-/// Gives the calling thread a umask and a working directory of its own. `false` where threads cannot
-/// have them, or may not in this container: then the process's umask counts, which is 0, and callers
-/// mask modes by hand.
-pub(crate) fn leave_shared_umask() -> bool {
-    platform::leave_shared_umask()
-}
+/// A thread has a umask of its own. This does not leave the thread.
+pub(crate) struct OwnUmask(PhantomData<*const ()>);
 
-/// Sets the umask of the calling thread, which has one of its own.
-pub(crate) fn set_umask(umask: u32) {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode((umask & 0o777) as rustix::fs::RawMode));
+impl OwnUmask {
+    /// Gives the calling thread a umask and a working directory of its own. `None` where threads
+    /// cannot have them, or may not in this container: then the process's umask counts, which is
+    /// 0, and callers mask modes by hand.
+    pub(crate) fn take() -> Option<OwnUmask> {
+        platform::leave_shared_umask().then_some(OwnUmask(PhantomData))
+    }
+
+    pub(crate) fn set(&self, umask: u32) {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode((umask & 0o777) as rustix::fs::RawMode));
+    }
 }
 
 #[cfg(target_os = "linux")]

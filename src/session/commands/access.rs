@@ -17,8 +17,9 @@ use crate::session::Session;
 use crate::session::rights::Rights;
 use crate::session::state::{LoggedIn, Login, Rates};
 use crate::session::stop::{Stop, bad_path, io_refusal, refused};
+use crate::sys::identity::{self, OwnUmask};
 use crate::sys::root::Root;
-use crate::sys::{identity, sandbox};
+use crate::sys::sandbox;
 use crate::tls::TlsConnection;
 use crate::vfs::{DRAFTS, Filter, Vfs, Viewer};
 
@@ -110,9 +111,9 @@ impl Session {
         };
         let motd = self.motd(&account);
         let umask = account.options.umask.unwrap_or(self.services.config.files.umask);
-        let own_umask = identity::leave_shared_umask();
-        if own_umask {
-            identity::set_umask(umask);
+        let own_umask = OwnUmask::take();
+        if let Some(own) = &own_umask {
+            own.set(umask);
         }
         let root = self.become_account(&account, root).map_err(|error| {
             // Half an identity is none: this thread does nothing more for anybody.
