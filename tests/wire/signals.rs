@@ -235,8 +235,8 @@ fn sigusr1_logs_how_many_clients_there_are() {
     let server = Server::start(&["-l"]);
     let _clients = [server.log_in(), server.log_in(), server.log_in()];
     server.signal(Signal::USR1);
-    let line = server.log.wait_for("clients");
-    assert!(line.contains('3'), "{line}");
+    let line = server.log.wait_for("status:");
+    assert!(line.contains("status: 3 of "), "{line}");
 }
 
 #[test]
