@@ -1,7 +1,7 @@
-//! `Config`: all that the command line decided, resolved once, never changed.
+//! `Config`: the settings of one server, made from the command line at the start, and never changed.
 //!
-//! `cli` reads the words and looks up what they name; this module holds what they mean, and
-//! knows nobody. Parts of the server take the group of settings that concerns them.
+//! `cli` reads the words of the command line and looks up what they name. This file is the result: plain
+//! data that uses no other part of ferryd. Each part of the server takes the group that concerns it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub(crate) struct Config {
     pub control_socket: Option<PathBuf>,
     /// seccomp and landlock for sessions (off with `--no-sandbox`).
     pub sandbox: bool,
-    /// What the administrator should know, logged at start.
+    /// Lines for the log, for the administrator to read after the start.
     pub warnings: Vec<String>,
 }
 
@@ -60,13 +60,13 @@ pub(crate) enum Start {
 pub(crate) struct Logging {
     /// `-d`, `-v`: how often they were given.
     pub debug: u8,
-    /// `-l`: once logs sessions, twice also every command that changes or moves a file.
+    /// `-l`: one logs sessions, two also every command that changes or moves a file.
     pub transfers: u8,
     /// `-L`: transfer log in xferlog format.
     pub xferlog: Option<PathBuf>,
     /// `-X`: transfers go to the log as well.
     pub xferlog_syslog: bool,
-    /// `--syslog-facility`: its number, as syslog(3) has them.
+    /// `--syslog-facility`: the number that syslog(3) gives it.
     pub facility: u8,
     pub format: LogFormat,
     pub wtmp: WtmpUse,
@@ -91,9 +91,9 @@ const FACILITY_FTP: u8 = 11;
 /// `--log-format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// As ftpd writes it, and xferlog(5).
+    /// The lines of the classic ftpd, and those of xferlog(5).
     Text,
-    /// A line of JSON for each record, also of the transfer log.
+    /// A line of JSON for each record of the log and of the transfer log.
     Json,
 }
 
@@ -102,17 +102,17 @@ pub(crate) enum LogFormat {
 pub(crate) enum WtmpUse {
     /// `-W`.
     Off,
-    /// Neither was given: as ftpd does, where the system keeps one and we may write to it.
+    /// Neither option was given: logins are recorded if the system has a wtmp and we may write to it.
     IfThere,
     /// `-w`: an error when it cannot be opened.
     Required,
 }
 
-/// How much of the server one client, one host, one user may have. Zero of a
-/// command-line value, "no limit", is `None` here.
+/// How much of the server one client, one host, one user may have. `None` is no limit, which the
+/// command line writes as 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// `--max-clients`: sessions in all; the pool's fixed maximum.
+    /// `--max-clients`: sessions at one time, and so the workers of the pool at most.
     pub max_clients: usize,
     pub max_per_ip: Option<usize>,
     pub max_per_user: Option<usize>,
@@ -122,21 +122,21 @@ pub(crate) struct Limits {
     pub max_idle_timeout: Duration,
     /// `--login-timeout`: from the greeting to the end of the login.
     pub login_timeout: Duration,
-    /// `--login-delay`: how long after PASS every refusal is sent.
+    /// `--login-delay`: each refusal of a login is sent this long after PASS.
     pub login_delay: Duration,
-    /// `--max-login-attempts`: the failure that ends the session.
+    /// `--max-login-attempts`: failed logins after which the session ends.
     pub max_login_attempts: Option<u32>,
     /// `--ban=N/PERIOD/TIME`.
     pub ban: Option<Ban>,
     /// Bytes a second of one session.
     pub rate_download: Option<u64>,
     pub rate_upload: Option<u64>,
-    /// The same of an anonymous session, if it was given; inside, `None` is no limit.
+    /// The same of an anonymous session. The outer `None`: as of others; the inner one: no limit.
     pub anonymous_rate_download: Option<Option<u64>>,
     pub anonymous_rate_upload: Option<Option<u64>>,
-    /// Bytes that one upload may bring a file to.
+    /// The size in bytes that an upload may make of a file.
     pub max_file_size: Option<u64>,
-    /// Per cent of a file system that uploads leave free.
+    /// The share of a file system, in per cent, that uploads leave free.
     pub min_free_space: Option<u8>,
     /// `--list-limit=FILES:DEPTH` of one listing.
     pub list_files: Option<usize>,
@@ -175,12 +175,12 @@ pub(crate) struct Ban {
     pub time: Duration,
 }
 
-/// Who may log in.
+/// The accounts that may log in, and how they prove who they are.
 #[derive(Clone, Debug)]
 pub(crate) struct LoginPolicy {
     /// `None`: no anonymous login (`--no-anonymous`, or no such account and no `--anonymous-root`).
     pub anonymous: Option<AnonymousPolicy>,
-    /// `-A`: nobody else.
+    /// `-A`: only the anonymous login.
     pub anonymous_only: bool,
     pub auth: AuthMethod,
     /// `--pam-service` (`ftpd`).
@@ -220,15 +220,16 @@ impl Default for LoginPolicy {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AnonymousPolicy {
-    /// `--anonymous-user` (`ftp`): whose rights the anonymous client has when the server is root's.
+    /// `--anonymous-user` (`ftp`): the account whose rights an anonymous client has, if root started
+    /// the server.
     pub user: String,
-    /// `--anonymous-root`; `None` is that account's home.
+    /// `--anonymous-root`; `None` is the home of that account.
     pub root: Option<PathBuf>,
     /// `--anonymous-write`, and always for a server that is root's: may store files.
     pub write: bool,
     /// `-M` turns it off.
     pub mkdir: bool,
-    /// `-m` turns it on: may overwrite, delete and rename what is there.
+    /// `-m` turns it on: anonymous clients may overwrite, delete and rename files.
     pub overwrite: bool,
     /// `-O`.
     pub write_only: bool,
@@ -257,10 +258,10 @@ pub(crate) enum AuthMethod {
     Shadow,
 }
 
-/// `--chroot`: who is confined to the home directory.
+/// `--chroot`: the accounts that are confined to their home directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chroot {
-    /// Those whom ftpchroot names.
+    /// Those that ftpchroot names.
     File,
     All,
     None,
@@ -273,13 +274,13 @@ pub(crate) struct DataPolicy {
     pub passive_ports: (u16, u16),
     /// `--passive-address`: what 227 names in place of the control connection's address.
     pub passive_address: Option<IpAddr>,
-    /// `--passive-address-exempt`: clients that are told the real address all the same.
+    /// `--passive-address-exempt`: clients to which 227 names the real address all the same.
     pub passive_address_exempt: Vec<Cidr>,
     pub active: bool,
     pub passive: bool,
     /// `-E` turns EPSV (and LPSV) off.
     pub epsv: bool,
-    /// `--active-source-port`; `None`: the control port - 1, the best that can be had; `Some(0)`: any.
+    /// `--active-source-port`. `None`: the control port - 1, or any if that cannot be had; `Some(0)`: any.
     pub active_source_port: Option<u16>,
     /// `--data-peer-check`: the data connection must come from the control connection's peer.
     pub peer_check: bool,
@@ -312,7 +313,7 @@ impl Default for DataPolicy {
     }
 }
 
-/// `--passive-ports`, as it was typed.
+/// `--passive-ports`, in the words of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PassivePorts {
     /// Both ends included.
@@ -360,7 +361,7 @@ impl Cidr {
     }
 }
 
-/// What may be done with files, whoever asks.
+/// The rules about files, for every client.
 #[derive(Clone, Debug)]
 pub(crate) struct FilePolicy {
     /// `-u`.
@@ -371,7 +372,7 @@ pub(crate) struct FilePolicy {
     pub write_only: bool,
     /// `--upload-mode`: the permission bits of new files, in place of what the umask leaves.
     pub upload_mode: Option<u32>,
-    /// `--atomic-uploads`: a file is there once it is complete.
+    /// `--atomic-uploads`: a file gets its name when it is complete.
     pub atomic_uploads: bool,
     /// `--atomic-uploads=strict`: and only for a client that is there at the end, or has said QUIT.
     pub strict_uploads: bool,
@@ -387,7 +388,7 @@ pub(crate) struct FilePolicy {
     pub hide_ids: bool,
     /// `--hide-files`: patterns of files that no listing shows.
     pub hide_files: Vec<String>,
-    /// `--deny-files`: patterns of files that cannot be had, made or changed.
+    /// `--deny-files`: patterns of files that clients can neither read, make nor change.
     pub deny_files: Vec<String>,
 }
 
@@ -413,7 +414,7 @@ impl Default for FilePolicy {
     }
 }
 
-/// Bytes in words: `500000`, `64k`, `10M`, `2G`.
+/// The bytes that a word such as `500000`, `64k`, `10M` or `2G` means.
 pub(crate) fn bytes(word: &str) -> Option<u64> {
     let (digits, unit) = word.split_at(word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len()));
     let shift = match unit.to_ascii_lowercase().as_str() {
@@ -427,7 +428,7 @@ pub(crate) fn bytes(word: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// Certificates, and who needs TLS.
+/// The certificates, and the connections that need TLS.
 #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "what TLS alone needs"))]
 #[derive(Clone, Debug)]
 pub(crate) struct TlsPolicy {
@@ -441,14 +442,15 @@ pub(crate) struct TlsPolicy {
     pub port: Option<u16>,
     /// `--tls-min=1.3`.
     pub only_tls13: bool,
-    /// `--tls-require-reuse`: a data connection proves by its session whose it is.
+    /// `--tls-require-reuse`: a data connection resumes the TLS session of its control connection,
+    /// which proves that it belongs to the same client.
     pub require_reuse: bool,
     /// `--tls-client-ca`.
     pub client_ca: Option<PathBuf>,
     pub client_auth: ClientAuth,
-    /// `--tls-client-login`: whom a certificate names needs no password.
+    /// `--tls-client-login`: the account that a client's certificate names needs no password.
     pub client_login: bool,
-    /// `--tls-allow-ccc`: a client may give the control connection's protection up.
+    /// `--tls-allow-ccc`: a client may turn the protection of its control connection off (CCC).
     pub allow_ccc: bool,
 }
 
@@ -462,7 +464,8 @@ pub(crate) enum TlsRequired {
     All,
 }
 
-/// A certificate's file, with those that sign it, and its key's; `None` when the key is in the same one.
+/// The file of a certificate and of those that sign it, and the file of its key; `None` if the key is
+/// in the same file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyPair {
     pub certificate: PathBuf,
@@ -477,7 +480,7 @@ pub(crate) enum ClientAuth {
     Require,
 }
 
-/// What a client is told of the server.
+/// The things that a client is told about the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Greeting {
     /// `-h`: neither host name nor version nor system.

@@ -1,5 +1,5 @@
-//! What is said of a command line that cannot be understood: a line that names the option, and
-//! says what was probably meant.
+//! Messages about a command line that cannot be understood: a line that names the option, and says
+//! what was probably meant.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use getopts::Fail;
 
 use super::options::{OPTIONS, OptionSpec};
 
-/// What getopts did not understand.
+/// The message for what getopts did not understand.
 pub(super) fn explain(fail: &Fail, args: &[OsString]) -> String {
     let dashed =
         |name: &String| if name.chars().count() == 1 { format!("-{name}") } else { format!("--{name}") };
@@ -31,7 +31,7 @@ pub(super) fn equals_sign(spec: &OptionSpec, word: &str) -> Option<String> {
     Some(format!("{name}: `{word}` begins with `=`; write -{letter} {value} or --{long}={value}"))
 }
 
-/// Words that are neither options nor their values.
+/// The message for words that are neither options nor their values.
 pub(super) fn stray(words: &[&str], args: &[OsString]) -> String {
     match words {
         ["who", word, ..] => format!("who: takes no `{word}`"),
@@ -45,7 +45,7 @@ pub(super) fn stray(words: &[&str], args: &[OsString]) -> String {
     }
 }
 
-/// A line for each option of which only the last value counts, and that was given others.
+/// A line for each option that was given several values, although only the last one counts.
 pub(super) fn given_twice(given: &[(&'static OptionSpec, String)]) -> Vec<String> {
     let mut lines = Vec::new();
     for spec in OPTIONS.iter().filter(|spec| !spec.repeats) {
@@ -70,7 +70,7 @@ fn flag_with_value(arg: &OsString) -> Option<&'static OptionSpec> {
     flag_of_letter(letters.chars().next_back()?)
 }
 
-/// The flag that stands before `word`, which may have been meant for its value.
+/// The flag in front of `word`: perhaps the word was meant as its value.
 fn flag_before(word: &str, args: &[OsString]) -> Option<&'static OptionSpec> {
     let at = args.iter().position(|arg| arg == word)?;
     let before = args[..at].last()?.to_str()?;

@@ -1,5 +1,5 @@
-//! The command line: argv becomes [`Options`], the words as they were meant but
-//! nothing looked up yet; [`resolve`] looks up what they name, and makes a `Config`.
+//! The command line. [`parse`] turns argv into [`Options`]: the meaning of the words, with nothing
+//! looked up yet. [`resolve`] looks up what they name, and makes a `Config`.
 
 mod mistakes;
 mod options;
@@ -23,18 +23,18 @@ use options::{Effect, OptionSpec};
 pub(crate) use resolve::{Problem, resolve};
 pub(crate) use usage::{usage, version};
 
-/// What the command line asks for.
+/// A command line asks for one of these.
 pub(crate) enum Action {
     Run(Box<Options>),
     /// Print [`usage`].
     Help,
     /// Print [`version`].
     Version,
-    /// Ask the server that runs, over this socket.
+    /// Ask the running server, over this socket.
     Ask(Option<PathBuf>, Question),
 }
 
-/// What was typed. Settings that need no look-up are in the form they keep.
+/// The options of a command line. Settings that need no look-up have their final form already.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub daemon: bool,
@@ -56,9 +56,9 @@ pub(crate) struct Options {
     pub logging: Logging,
     pub no_anonymous: bool,
     pub anonymous: AnonymousPolicy,
-    /// `anonymous` of it is decided later.
+    /// [`resolve`] decides on `anonymous`.
     pub login: LoginPolicy,
-    /// `passive_ports`, `passive_address` and `connect_timeout` of it are decided later.
+    /// [`resolve`] decides on `passive_ports`, `passive_address` and `connect_timeout`.
     pub data: DataPolicy,
     pub connect_timeout: Option<Duration>,
     pub passive_ports: PassivePorts,
@@ -72,11 +72,11 @@ pub(crate) struct Options {
     pub motd: Option<PathBuf>,
     pub dirmessage: Option<String>,
     pub denied_commands: Vec<&'static str>,
-    /// To be logged once there is a log.
+    /// Logged as soon as there is a log.
     pub warnings: Vec<String>,
 }
 
-/// What was said of TLS.
+/// The options about TLS.
 #[derive(Debug, Default)]
 pub(crate) struct TlsOptions {
     /// The inner `None` is `off`.
@@ -133,8 +133,8 @@ impl Default for Options {
     }
 }
 
-/// Reads the words after the program's name. Of an option given twice the last
-/// one counts. The error is a line that names the option.
+/// Reads the words after the program's name. If an option is given twice, the last one counts,
+/// unless it may be repeated. The error is a line that names the option.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
     let args: Vec<OsString> = args.into_iter().collect();
     let matches = getopts().parse(&args).map_err(|fail| mistakes::explain(&fail, &args))?;
@@ -156,7 +156,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
     options.warnings.extend(mistakes::given_twice(&given));
     match matches.free.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {}
-        // As people type it.
+        // The form that people type.
         ["who"] => options.who = true,
         ["kick", id] => options.kick = Some(values::session(id).map_err(|reason| format!("kick: {reason}"))?),
         ref words => return Err(mistakes::stray(words, &args)),
@@ -171,7 +171,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
 }
 
 impl OptionSpec {
-    /// `-P, --port`, as it is called in messages.
+    /// The name in messages: `-P, --port`.
     pub(crate) fn name(&self) -> String {
         let letters = self.letters.chars().map(|letter| format!("-{letter}, "));
         letters.chain([format!("--{}", self.long)]).collect()
@@ -196,7 +196,7 @@ fn getopts() -> getopts::Options {
     parser
 }
 
-/// The options as they were typed, each with its value, or with nothing.
+/// The options in the order in which they were typed, each with its value or an empty word.
 fn in_order(matches: &Matches) -> Vec<(&'static OptionSpec, String)> {
     let mut given: Vec<(usize, &OptionSpec, String)> = Vec::new();
     for spec in OPTIONS {

@@ -14,20 +14,20 @@ use super::values::{
 };
 use crate::config::{AuthMethod, Chroot, ClientAuth, LogFormat, TlsRequired, WtmpUse};
 
-/// A session's thread and sockets are worth having a million of on no machine.
+/// No machine has room for more sessions, each with its thread and sockets.
 const MOST_CLIENTS: usize = 1_000_000;
 
 pub(crate) struct OptionSpec {
-    /// The short forms, mostly one.
+    /// The short forms; most options have one.
     pub letters: &'static str,
     pub long: &'static str,
-    /// The value, as the usage text prints it.
+    /// The name of the value in the usage text.
     pub value: Option<&'static str>,
     /// The option may be given without its value; only `--long=VALUE` gives it one then.
     pub alone: bool,
     pub help: &'static str,
     pub group: Group,
-    /// Each time it is given counts, and not the last one alone.
+    /// The option may be given several times, and each of them counts.
     pub repeats: bool,
     pub effect: Effect,
 }
@@ -52,7 +52,7 @@ pub(crate) enum Effect {
     Help,
     /// Prints the version.
     Version,
-    /// Refused at start: what was asked for must not be missing in silence.
+    /// Refused at start: the server must not leave out in silence what it was asked for.
     NotAvailableYet,
 }
 
@@ -118,7 +118,7 @@ macro_rules! set {
     };
 }
 
-/// An effect that keeps what a parser of `values` makes of the word.
+/// An effect that keeps the value into which a parser of `values` turns the word.
 macro_rules! parse {
     ($($field:ident).+, $parser:expr) => {
         Set(|options, word| {
@@ -128,7 +128,7 @@ macro_rules! parse {
     };
 }
 
-#[rustfmt::skip] // One row, one line or two: a table is read by its columns.
+#[rustfmt::skip] // A row is one line or two, so that the table can be read by its columns.
 pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("D", "daemon", "standalone, detached, logging to syslog", set!(daemon = true)).of(Start),
     flag("F", "foreground", "standalone, logging to standard error", set!(foreground = true)).of(Start),

@@ -1,5 +1,5 @@
-//! From the words of the command line to a [`Config`]: the look-ups, and what the
-//! options demand of each other.
+//! From the words of the command line to a [`Config`]: the look-ups, and the options that need or
+//! exclude each other.
 
 use std::fmt;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::sys::process;
 /// `-P none`: clients begin with TLS, or not at all.
 const NO_PORT: &str = "none";
 
-/// What is wrong with an option, found once all of them are known.
+/// A fault of one option that shows only when all options are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub option: &'static str,
@@ -33,8 +33,8 @@ fn problem<T>(option: &'static str, reason: impl Into<String>) -> Result<T, Prob
     Err(Problem { option, reason: reason.into() })
 }
 
-/// Looks up what `options` name, for a server that is started as `start`.
-/// All that is wrong is told at once.
+/// Looks up what `options` name, for a server that is started as `start`. The error has all problems,
+/// not only the first.
 pub(crate) fn resolve(options: Options, start: Start) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut warnings = options.warnings.clone();
@@ -94,7 +94,7 @@ pub(crate) fn resolve(options: Options, start: Start) -> Result<Config, Vec<Prob
     })
 }
 
-/// Another account cannot read the passwords' hashes, and every login would fail.
+/// Only root can read the hashes of passwords; for anybody else every login would fail.
 fn may_read_shadow(options: &Options) -> Result<(), Problem> {
     let login = &options.login;
     let needed = login.auth == AuthMethod::Shadow && !login.anonymous_only && login.user_file.is_none();
@@ -105,7 +105,7 @@ fn may_read_shadow(options: &Options) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What was named must be there; it is read anew each time it is shown.
+/// The file must be there at the start. It is read again each time it is shown.
 fn is_readable(option: &'static str, file: Option<&Path>) -> Result<(), Problem> {
     let Some(path) = file else { return Ok(()) };
     match fs::File::open(path).and_then(|file| file.metadata()) {
@@ -194,7 +194,7 @@ fn tls_policy(options: &Options) -> Result<Option<TlsPolicy>, Problem> {
     let required = match tls.required {
         Some(None) => return Ok(None),
         Some(Some(required)) => required,
-        // Whoever has a certificate does not want passwords to be seen.
+        // An administrator who has a certificate does not want passwords to be seen.
         None => TlsRequired::Login,
     };
     if !certificate {
@@ -264,8 +264,7 @@ fn tcp_service(services: &str, name: &str) -> Option<u16> {
     })
 }
 
-/// The anonymous login, if there is one: with a root that was named, or with
-/// that of its account.
+/// The anonymous login, if there is one. Its root is the one that was named, or the home of its account.
 fn anonymous(options: &Options, as_root: bool) -> Result<Option<AnonymousPolicy>, Problem> {
     if options.no_anonymous {
         return Ok(None);
@@ -300,8 +299,8 @@ fn anonymous(options: &Options, as_root: bool) -> Result<Option<AnonymousPolicy>
     Ok(Some(policy))
 }
 
-/// The account `user`; where there is none of the usual name, which many systems leave out,
-/// one that is nobody's serves a tree that was named as well.
+/// The account `user`. Many systems have no account `ftp`; for a tree that was named, another account
+/// that belongs to nobody does as well.
 fn whose_rights(user: String) -> String {
     let exists = |name: &str| users::get_user_by_name(name).is_some();
     if user != AnonymousPolicy::default().user || exists(&user) {
@@ -325,12 +324,12 @@ fn data_policy(options: &Options, limits: &Limits) -> Result<DataPolicy, Problem
     if let Some(name) = &options.passive_address {
         data.passive_address = Some(passive_address(name)?);
     }
-    // Whoever wants to hear soon of a stall wants to hear as soon of a connection that never was.
+    // A short limit for stalls is meant for connections that are never set up, too.
     data.connect_timeout = options.connect_timeout.unwrap_or(data.connect_timeout.min(data.timeout));
     Ok(data)
 }
 
-/// What 227 can name is an IPv4 address, so of a name's addresses those come first.
+/// The reply 227 can name IPv4 addresses only, so of the addresses of a host name these come first.
 fn passive_address(name: &str) -> Result<IpAddr, Problem> {
     const OPTION: &str = "--passive-address";
     let found: Vec<IpAddr> = match (name, 0).to_socket_addrs() {

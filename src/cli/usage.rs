@@ -1,10 +1,10 @@
-//! What `--help` and `--version` print.
+//! The texts of `--help` and `--version`.
 
 use super::options::{Group, OPTIONS, OptionSpec};
 
 /// The column where descriptions begin.
 const INDENT: usize = 30;
-/// A line of the narrowest terminal in use.
+/// The width of the narrowest terminal in use.
 const WIDTH: usize = 80;
 
 /// The usage text: a line or two for each option, in groups.
@@ -39,7 +39,7 @@ fn row(spec: &OptionSpec) -> String {
     text
 }
 
-/// `  -P, --port=PORT`; long names stand below each other.
+/// `  -P, --port=PORT`; the long names of all rows begin in the same column.
 fn names(spec: &OptionSpec) -> String {
     let letters: Vec<_> = spec.letters.chars().map(|letter| format!("-{letter},")).collect();
     let value = match (spec.value, spec.alone) {

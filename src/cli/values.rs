@@ -1,5 +1,5 @@
-//! What the words after the options mean. Every error completes the sentence
-//! that the option's name begins.
+//! The values of options: each function reads one kind of word. An error continues the message that
+//! begins with the option's name.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -8,8 +8,7 @@ use std::time::Duration;
 use crate::config::{Ban, Cidr, PassivePorts};
 use crate::proto::command;
 
-/// A limit of time that is none: as long as a wait in milliseconds can be told
-/// to the system, with room to spare.
+/// "No limit" for a time. The system counts waits in milliseconds in 32 bits, and this fits.
 pub(crate) const FOREVER: Duration = Duration::from_secs(20 * 24 * 3600);
 
 /// Whole number within `range`.
@@ -100,7 +99,7 @@ pub(crate) fn glob(word: &str) -> Result<String, String> {
     Ok(word.to_owned())
 }
 
-/// The name of a file in whatever directory.
+/// The name of a file, without a directory.
 pub(super) fn file_name(word: &str) -> Result<String, String> {
     if matches!(word, "" | "." | "..") || word.contains('/') {
         return Err(format!("`{word}` is not the name of a file, such as .message"));
@@ -130,7 +129,7 @@ pub(super) fn ban(word: &str) -> Result<Option<Ban>, String> {
     let mut parts = word.split('/');
     let mut next = |most| number(parts.next().unwrap_or(""), 1..=most).map_err(|_| wrong());
     let ban = Ban {
-        // More failures are not counted one by one.
+        // Each failure is kept, so that their number has a limit.
         failures: next(1000)? as u32,
         period: Duration::from_secs(next(FOREVER.as_secs())?),
         time: Duration::from_secs(next(FOREVER.as_secs())?),

@@ -1,7 +1,7 @@
-//! Who is let in: clients in all, for each host and for each user.
+//! The limits on clients: in all, of each host and of each user.
 //!
-//! A place is taken by the main thread or the session and given back when its
-//! owner drops it, however the session ends.
+//! The main thread takes a place for each client, and the session takes one for its user. A place is
+//! given back when its owner drops it, however the session ends.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -34,13 +34,13 @@ struct Places {
     last_id: u64,
 }
 
-/// Why a client is not let in.
+/// The reason why a client is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     TooManyClients,
     TooManyOfHost,
     Banned,
-    /// Not a limit that was set: the system has no thread or descriptor left.
+    /// The system has no thread or descriptor left.
     NoResources,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Refused {
     }
 }
 
-/// One client's place among all and among those of its host.
+/// The place of one client: among all clients, and among those of its host.
 #[must_use = "dropping the slot gives the place back at once"]
 pub(crate) struct Slot {
     admission: Arc<Admission>,
@@ -64,20 +64,20 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// What is known of the client.
+    /// The session, as `who` shows it.
     pub(crate) fn presence(&self) -> &Arc<Presence> {
         &self.presence
     }
 }
 
-/// One login's place among those of its user.
+/// The place of one login among those of its user.
 #[must_use = "dropping the slot gives the place back at once"]
 pub(crate) struct UserSlot {
     admission: Arc<Admission>,
     user: String,
 }
 
-/// How many there are of each, for the log.
+/// Numbers for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     pub clients: usize,
@@ -117,8 +117,8 @@ impl Admission {
         Ok(Slot { admission: Arc::clone(self), host, presence })
     }
 
-    /// A place for a login of `user`; `None` when `--max-per-user` are there.
-    /// Every login takes one, so that they can be counted.
+    /// A place for a login of `user`; `None` if the user has `--max-per-user` already. Every login takes
+    /// one, so that the logins can be counted.
     pub(crate) fn user_slot(self: &Arc<Self>, user: &str) -> Option<UserSlot> {
         let mut places = self.places.lock();
         let count = places.users.entry(user.to_owned()).or_default();
@@ -129,7 +129,7 @@ impl Admission {
         Some(UserSlot { admission: Arc::clone(self), user: user.to_owned() })
     }
 
-    /// Counts a failed login. True when it was the one that got `host` banned.
+    /// Counts a failed login. True if it is the one for which `host` is banned.
     pub(crate) fn login_failed(&self, host: IpAddr) -> bool {
         self.bans.as_ref().is_some_and(|bans| bans.lock().failed(host, Instant::now()))
     }
@@ -138,7 +138,7 @@ impl Admission {
         self.places.lock().clients
     }
 
-    /// Who is there, in the order of arrival.
+    /// The sessions, in the order of their arrival.
     pub(crate) fn sessions(&self) -> Vec<Arc<Presence>> {
         self.places.lock().sessions.values().cloned().collect()
     }

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::config::Ban;
 
-/// Hosts whose failures are remembered at once; with more, some are forgotten.
+/// The most hosts that are remembered. When there are more, some are forgotten.
 const MOST_HOSTS: usize = 16_384;
 
-/// Failed logins by host, and who is banned for them.
+/// The failed logins of each host, and the hosts that are banned.
 pub(super) struct Bans {
     rule: Ban,
     hosts: HashMap<IpAddr, Record>,
 }
 
 enum Record {
-    /// When each failure was, the oldest first; fewer than the rule allows.
+    /// The time of each failure, the oldest first; fewer than the rule allows.
     Failures(VecDeque<Instant>),
     BannedUntil(Instant),
 }
@@ -37,7 +37,7 @@ impl Bans {
         let rule = self.rule;
         let record = self.hosts.entry(host).or_insert_with(|| Record::Failures(VecDeque::new()));
         let failures = match record {
-            // A session from before the ban; it changes nothing.
+            // The session is older than the ban, which stays as it is.
             Record::BannedUntil(end) if *end > now => return false,
             Record::BannedUntil(_) => {
                 *record = Record::Failures(VecDeque::from([now]));
@@ -60,8 +60,8 @@ impl Bans {
         self.hosts.values().filter(|record| matches!(record, Record::BannedUntil(end) if *end > now)).count()
     }
 
-    /// Forgets what is over; if nothing is, half of those who are not banned yet,
-    /// and in the end of those who are, so that nobody fills the memory.
+    /// Forgets what is over. If that is not enough, forgets half of the hosts that are not banned, and
+    /// then half of those that are, so that nobody can fill the memory.
     fn make_room(&mut self, now: Instant) {
         let period = self.rule.period;
         self.hosts.retain(|_, record| !record.is_over(now, period));

@@ -1,18 +1,18 @@
-//! What the server has done since it started, counted.
+//! Everything that the server has done since its start, in numbers.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::events::{Direction, Event, What};
 
-/// Each goes up only.
+/// Numbers that only grow.
 #[derive(Default)]
 pub(crate) struct Counters {
     sessions: AtomicU64,
     turned_away: AtomicU64,
     logins: AtomicU64,
     failed_logins: AtomicU64,
-    /// Files that were sent, and those that were stored, to their end.
+    /// Files that were sent or stored completely.
     downloads: AtomicU64,
     uploads: AtomicU64,
     /// Transfers that were cut off.

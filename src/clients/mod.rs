@@ -1,5 +1,12 @@
-//! Who is here: the places that clients take, what each of them is doing, whom failed
-//! logins have banned, what the accounts with a quota have stored; and what was done so far.
+//! The clients that are here.
+//!
+//! ```text
+//! admission.rs  how many of them there may be
+//! bans.rs       hosts that failed logins have banned
+//! presence.rs   each session's user, command and transfer, for `who` and `kick`
+//! quotas.rs     the bytes that accounts with a quota have stored
+//! counters.rs   everything that was done since the start, in numbers
+//! ```
 
 mod admission;
 mod bans;

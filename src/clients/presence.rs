@@ -1,8 +1,8 @@
-//! What each session is doing: for `who`, for the names of the threads, and to
-//! tell a session that it must go.
+//! Each session's user, command and transfer: for `who` and for the names of the threads. And the way to
+//! tell a session that it must end.
 //!
-//! The session writes a few atomics and, once for each command, a small record
-//! that nobody else holds for long.
+//! The session writes a few atomics and, once for each command, a small record behind a lock that is
+//! held for a moment only.
 
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::Arc;
@@ -19,19 +19,19 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// One client, from its arrival to its end.
 pub(crate) struct Presence {
-    /// The key among the places.
+    /// Its key in the list of sessions.
     pub(super) place: u64,
     /// The number of its session; 0 before it has one.
     number: AtomicU64,
     host: IpAddr,
     arrived: SystemTime,
     clock: Instant,
-    /// A second descriptor of the control connection, to end it from outside.
+    /// A second descriptor of the control connection, which ends it from another thread.
     stream: Mutex<Option<TcpStream>>,
     doing: Mutex<Doing>,
-    /// When the last command began or ended, in milliseconds of `clock`.
+    /// The time at which the last command began or ended, in milliseconds of `clock`.
     active: AtomicU64,
-    /// Bytes of the file, and how many there are.
+    /// The bytes that were moved, and the size of the file.
     done: AtomicU64,
     total: AtomicU64,
     leave: AtomicU8,
@@ -40,21 +40,21 @@ pub(crate) struct Presence {
 #[derive(Default)]
 struct Doing {
     user: Option<Arc<User>>,
-    /// A verb of ours; the client's own words do not come here.
+    /// The verb of the command, from its row; not the client's own word.
     verb: &'static str,
-    /// The one that the thread is called after.
+    /// The verb in the name of the thread.
     named: &'static str,
     busy: bool,
     file: Vec<u8>,
-    /// Since when bytes move.
+    /// The time at which the transfer began.
     moving: Option<Instant>,
     reason: &'static str,
 }
 
-/// When a session must go.
+/// The time at which a session must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
-    /// When the command that it is at has ended.
+    /// After the command that it is executing.
     Soon,
     Now,
 }
@@ -81,7 +81,7 @@ impl Presence {
         }
     }
 
-    /// How it can be reached from outside. Without it, it leaves in its own time.
+    /// Lets [`Presence::dismiss`] wake the session; without it the session ends a little later.
     pub(crate) fn attach(&self, stream: &TcpStream) {
         *self.stream.lock() = stream.try_clone().ok();
     }
@@ -90,8 +90,8 @@ impl Presence {
         self.stream.lock().take();
     }
 
-    /// It is on the calling thread now, and nobody yet: it is new, or begins anew. A new one gets
-    /// its number here: the thread's, which no other session of the machine has at the time.
+    /// The session is on the calling thread now, and nobody is logged in: it is new, or starts over. A new
+    /// one gets its number here: that of the thread, which no other session of the machine has then.
     pub(crate) fn appear(&self) {
         self.set_number(process::thread_number());
         let mut doing = self.doing.lock();
@@ -99,18 +99,18 @@ impl Presence {
         process::name_thread(&thread_name(&doing, self.host));
     }
 
-    /// Its number, unless it has one already.
+    /// Gives it a number, unless it has one.
     pub(crate) fn set_number(&self, number: u64) {
         let _ = self.number.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Who it is from now on.
+    /// The user who is logged in from now on.
     pub(crate) fn set_user(&self, user: Option<Arc<User>>) {
         self.doing.lock().user = user;
     }
 
-    /// A command begins. The thread is called after it, as `ps -L` shows it; but not after one that
-    /// only prepares a transfer, so that many small files, one after the other, cost no system call more.
+    /// A command begins. It becomes part of the name of the thread, which `ps -L` shows; but not one that
+    /// only prepares a transfer, so that many small files in a row cost no additional system calls.
     pub(crate) fn begin_command(&self, verb: &'static str, prepares: bool) {
         let mut doing = self.doing.lock();
         doing.busy = true;
@@ -131,7 +131,7 @@ impl Presence {
         self.touch();
     }
 
-    /// A file, by its path in the client's tree, begins to move.
+    /// A transfer of `file`, a path in the client's tree, begins.
     pub(crate) fn begin_transfer(&self, file: &[u8]) {
         self.done.store(0, Ordering::Relaxed);
         self.total.store(UNKNOWN, Ordering::Relaxed);
@@ -141,7 +141,7 @@ impl Presence {
         doing.moving = Some(Instant::now());
     }
 
-    /// So much of it has.
+    /// The bytes that were moved so far.
     pub(crate) fn set_progress(&self, done: u64, total: Option<u64>) {
         self.done.store(done, Ordering::Relaxed);
         self.total.store(total.unwrap_or(UNKNOWN), Ordering::Relaxed);
@@ -152,7 +152,7 @@ impl Presence {
         self.active.store(now, Ordering::Relaxed);
     }
 
-    /// Whether it was told to go.
+    /// Whether the session was told to end.
     pub(crate) fn must_leave(&self) -> Option<Leave> {
         match self.leave.load(Ordering::SeqCst) {
             STAY => None,
@@ -161,7 +161,7 @@ impl Presence {
         }
     }
 
-    /// What it says before it goes.
+    /// The text of its last reply.
     pub(crate) fn farewell(&self) -> &'static str {
         self.doing.lock().reason
     }
@@ -185,8 +185,8 @@ impl Presence {
         self.doing.lock().user.clone()
     }
 
-    /// Tells the session to go, and why. It sees the end of its input, and so
-    /// wakes from whatever it waits for.
+    /// Tells the session to end, and why. The session sees the end of its input, which wakes it from
+    /// every wait.
     pub(crate) fn dismiss(&self, when: Leave, reason: &'static str) {
         self.doing.lock().reason = reason;
         let order = if when == Leave::Now { NOW } else { SOON };
@@ -220,7 +220,7 @@ impl Presence {
     }
 }
 
-/// A session at one moment.
+/// The state of a session at one moment.
 pub(crate) struct Snapshot {
     pub id: u64,
     pub host: IpAddr,
@@ -231,7 +231,7 @@ pub(crate) struct Snapshot {
     pub moving: Option<Moving>,
 }
 
-/// The transfer that it is at.
+/// The transfer of a session.
 pub(crate) struct Moving {
     pub file: Vec<u8>,
     pub done: u64,
@@ -240,7 +240,7 @@ pub(crate) struct Moving {
 }
 
 impl Moving {
-    /// `None` when the size is not known.
+    /// `None` if the size is not known.
     pub(crate) fn per_cent(&self) -> Option<u64> {
         let total = self.total.filter(|&total| total > 0)?;
         Some(u64::try_from(u128::from(self.done) * 100 / u128::from(total)).unwrap_or(100).min(100))
@@ -252,8 +252,8 @@ impl Moving {
     }
 }
 
-/// `user@host/COMMAND`, in the 15 bytes that Linux has for it: of a long address
-/// the end is shown, which tells more than its beginning.
+/// `user@host/COMMAND`, in the 15 bytes that Linux allows. Of a long address it has the end, which tells
+/// more than the beginning.
 fn thread_name(doing: &Doing, host: IpAddr) -> String {
     const ROOM: usize = 15;
     let user: String = doing.user.as_ref().map_or("?", |user| &user.name).chars().take(6).collect();

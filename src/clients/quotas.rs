@@ -1,5 +1,5 @@
-//! What the accounts with a quota have stored: all sessions of one account count on one tally,
-//! which lasts as long as any of them is there.
+//! The bytes that accounts with a quota have stored. All sessions of an account count on one tally, which
+//! lasts as long as any of them.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,12 +18,12 @@ pub(crate) struct Quotas {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     used: AtomicU64,
-    /// Uploads under way, whose bytes no count of the files would find. Whoever changes files so that
-    /// bytes come back locks it, so that two sessions do not give the same ones back.
+    /// The number of uploads under way: a count of the files would not find their bytes. A session that
+    /// gives bytes back has this locked, so that two sessions cannot give the same bytes back.
     uploads: Mutex<usize>,
 }
 
-/// A tally, and how far it may go.
+/// A tally, and its limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Quota {
     pub tally: Arc<Tally>,
@@ -35,12 +35,12 @@ pub(crate) struct Quota {
 pub(crate) struct UnderWay(Arc<Tally>);
 
 impl Quotas {
-    /// The tally of an account that some session has counted the files of.
+    /// The tally of an account, if a session of it has counted the files.
     pub(crate) fn known(&self, account: &str) -> Option<Arc<Tally>> {
         self.tallies.lock().get(account)?.upgrade()
     }
 
-    /// The tally of an account, whose files come to `bytes`; another session may have been faster.
+    /// The tally of an account whose files have `bytes`, unless another session was faster.
     pub(crate) fn begin(&self, account: &str, bytes: u64) -> Arc<Tally> {
         let mut tallies = self.tallies.lock();
         tallies.retain(|_, tally| tally.strong_count() > 0);

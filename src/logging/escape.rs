@@ -1,20 +1,20 @@
-//! Clients' bytes in log lines, so that they cannot be taken for anything else.
+//! Clients' bytes in the lines of a log: escaped, so that they cannot pass for anything else.
 
 use std::fmt::{self, Display, Write};
 
-/// `bytes` for people: what is printed stays, spaces too; the rest, and the
-/// backslash, is escaped. For path-names and replies of other programs.
+/// `bytes` for people: visible characters and spaces stay, everything else and the backslash is escaped.
+/// For path-names and the messages of other programs.
 pub(crate) fn text(bytes: &[u8]) -> impl Display + '_ {
     Escaped { bytes, spaces: true }
 }
 
-/// `bytes` as one word: [`text`] with its spaces escaped. For user names and
-/// whatever else a program that reads the log expects at a place in the line.
+/// `bytes` as one word: [`text`] with its spaces escaped. For user names and other words that a program
+/// finds by their place in the line.
 pub(crate) fn word(bytes: &[u8]) -> impl Display + '_ {
     Escaped { bytes, spaces: false }
 }
 
-/// Whether `c` has a shape of its own: no control, no blank, no bidirectional mark.
+/// Whether `c` is visible: no control character, no blank, no bidirectional mark.
 pub(super) fn is_visible(c: char) -> bool {
     c.is_ascii_graphic() || !c.is_ascii() && !c.is_whitespace() && c.escape_debug().count() == 1
 }

@@ -1,5 +1,4 @@
-//! Records as lines of JSON (`--log-format=json`): what the text says, and its
-//! parts by name, for programs.
+//! Records as lines of JSON (`--log-format=json`): the text, and its parts by name, for programs.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +10,7 @@ use super::context;
 
 use crate::proto::calendar::CivilTime;
 
-/// One record of the log: when, how grave, its parts, and the text.
+/// One record of the log: its time and level, its parts, and its text.
 pub(super) fn record_line(record: &Record<'_>) -> String {
     let mut object = Object::now();
     object.string("level", record.level().as_str().to_ascii_lowercase().as_bytes());
@@ -28,13 +27,13 @@ pub(super) fn record_line(record: &Record<'_>) -> String {
             object.string("user", user.as_bytes());
         }
     }
-    // Our own keys and values do not fail to be visited.
+    // The visitor below returns no error.
     let _ = parts.visit(&mut object);
     object.string("message", record.args().to_string().as_bytes());
     object.end()
 }
 
-/// A JSON object on one line, in the making.
+/// A JSON object on one line, built piece by piece.
 pub(crate) struct Object(String);
 
 impl Object {
@@ -42,7 +41,7 @@ impl Object {
         Object("{".to_owned())
     }
 
-    /// One that begins with the time and the process.
+    /// An object that begins with the time and the number of the process.
     pub(crate) fn now() -> Object {
         let mut object = Object::new();
         object.string("time", timestamp(SystemTime::now()).as_bytes());
@@ -50,8 +49,8 @@ impl Object {
         object
     }
 
-    /// What is not UTF-8 is shown with replacement characters, and in full, in
-    /// hexadecimal, as `NAME_hex`.
+    /// Bytes that are not UTF-8 become replacement characters; then `NAME_hex` has all bytes in
+    /// hexadecimal.
     pub(crate) fn string(&mut self, name: &str, bytes: &[u8]) {
         self.name(name);
         quote(&mut self.0, &String::from_utf8_lossy(bytes));
@@ -67,7 +66,7 @@ impl Object {
         self.raw(&number.into().to_string());
     }
 
-    /// To a thousandth.
+    /// With three decimals.
     pub(crate) fn seconds(&mut self, name: &str, time: std::time::Duration) {
         self.name(name);
         self.raw(&format!("{:.3}", time.as_secs_f64()));
@@ -112,8 +111,7 @@ impl<'kvs> VisitSource<'kvs> for Object {
     }
 }
 
-/// RFC 8259 section 7; what has no shape of its own is escaped too, so that a
-/// terminal shows what there is.
+/// RFC 8259 section 7. Invisible characters are escaped too, so that a terminal shows them.
 fn quote(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {

@@ -9,13 +9,13 @@ use crate::config::WtmpUse;
 use crate::events::{Event, What};
 use crate::sys::wtmp::Wtmp;
 
-/// The system's record of logins, opened at start, or nothing.
+/// The system's wtmp, opened at start; or nothing.
 pub(crate) struct Logins {
     wtmp: RwLock<Option<Wtmp>>,
 }
 
 impl Logins {
-    /// Fails only if the record was asked for. The error names the option.
+    /// Fails only if the option demands wtmp. The error names the option.
     pub(crate) fn open(wanted: WtmpUse) -> io::Result<Arc<Logins>> {
         let wtmp = match wanted {
             WtmpUse::Off => None,
@@ -32,13 +32,13 @@ impl Logins {
         let (What::LoggedIn, Some(user), Some(session)) = (event.what, event.user, event.session) else {
             return None;
         };
-        // Logins are told apart by the line they would have on a terminal: ftpd has the process in it.
+        // Each login needs a terminal line of its own: as ftpd, we make one of the session's number.
         let line = format!("ftpd{session}");
         self.write(|wtmp| wtmp.login(&line, &user.name, event.host));
         Some(LoginRecord { logins: Arc::clone(self), line })
     }
 
-    /// Opens the record anew, after it was rotated. If that fails, the old one goes on.
+    /// Opens wtmp again, after it was rotated. If that fails, the old file is kept.
     pub(crate) fn reopen(&self) {
         let mut wtmp = self.wtmp.write();
         if wtmp.is_some() {

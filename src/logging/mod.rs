@@ -1,9 +1,7 @@
-//! What the administrator reads: the log, on standard error or in syslog, and
-//! the transfer log and wtmp.
+//! The logs: the text log on standard error or in syslog, the transfer log, and wtmp.
 //!
-//! Texts follow FreeBSD's ftpd. What comes from a client goes in through
-//! [`word`] or [`text`], so that no name looks like the end of its record; and
-//! whatever a caller forgets, a record is one line.
+//! Texts follow FreeBSD's ftpd. Bytes from a client pass through [`word`] or [`text`], so that no name
+//! looks like the end of its record. If a caller forgets that, the record is still one line.
 
 mod context;
 mod escape;
@@ -33,11 +31,11 @@ pub(crate) use logins::{LoginRecord, Logins};
 pub(crate) use story::tell;
 pub(crate) use transfers::TransferLog;
 
-/// The name in syslog of every ftpd, which log filters look for.
+/// The name of every ftpd in syslog; log filters look for it.
 const IDENT: &str = "ftpd";
 
-/// Starts the log: on standard error in the foreground, where RUST_LOG works,
-/// else in syslog. To be called while the server may still open anything.
+/// Starts the log: on standard error in the foreground, where RUST_LOG works, else in syslog. The process
+/// must still have its rights.
 pub(crate) fn init(logging: &Logging, start: Start) {
     let mut builder = Builder::new();
     builder.filter_level(match logging.debug {
@@ -61,7 +59,7 @@ pub(crate) fn init(logging: &Logging, start: Start) {
             .target(Target::Pipe(Box::new(syslog::Syslog::open())))
             .format(move |out, record| write_for_syslog(out, facility, record, &text_of(format, record))),
     };
-    // A second call changes nothing: of a start that fails the log may have begun already.
+    // A second call changes nothing: a start that fails may have started the log already.
     let _ = builder.try_init();
     log_panics();
 }
@@ -95,7 +93,7 @@ fn write_for_syslog(
     write!(out, "<{priority}>{} {IDENT}[{}]: {text}", local_now().stamp(), number_of(record))
 }
 
-/// What stands in the tag: the number of the session whose line it is, or that of this process.
+/// The number in the tag: that of the session whose line it is, or that of this process.
 fn number_of(record: &Record<'_>) -> u64 {
     let named = record.key_values().get(Key::from_str("session")).and_then(|value| value.to_u64());
     let own = || context::current().map(|session| session.number);
@@ -114,7 +112,7 @@ fn one_line(record: &Record<'_>) -> String {
     record.args().to_string().replace(|c: char| c.is_control(), "?")
 }
 
-/// The time now as clocks here show it.
+/// The local time.
 pub(crate) fn local_now() -> CivilTime {
     let now = clock::now();
     CivilTime::local(now, clock::utc_offset(now))

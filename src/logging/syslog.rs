@@ -1,7 +1,7 @@
 //! syslog(3)'s protocol: a datagram for each record.
 //!
-//! A log that is full or missing must not hold up a session: nothing here
-//! waits, and a record that cannot be sent is lost.
+//! A session must not wait for a log that is full or missing: nothing here waits, and a record that
+//! cannot be sent is lost.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
@@ -25,8 +25,8 @@ pub(super) fn severity(level: Level) -> u8 {
     }
 }
 
-/// The way to the system's log. The socket is made at start, while anything
-/// may be; syslogd may come, go and come back.
+/// The connection to syslogd. The socket is made at start, while the process has its rights; syslogd may
+/// start later, stop and start again.
 pub(super) struct Syslog {
     socket: Option<UnixDatagram>,
     paths: Vec<String>,
@@ -65,7 +65,7 @@ impl Write for Syslog {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         match self.send(record) {
             Err(err) if err.kind() != io::ErrorKind::WouldBlock && self.connect() => {
-                let _ = self.send(record); // Twice is enough.
+                let _ = self.send(record); // If this fails too, the record is lost.
             }
             Ok(()) | Err(_) => {}
         }

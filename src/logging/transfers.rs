@@ -1,5 +1,5 @@
-//! The transfer log: one line for each file moved, in the format of xferlog(5),
-//! and FreeBSD's statistics file for anonymous downloads (`-S`).
+//! The transfer log: a line for each transfer, in the format of xferlog(5). And FreeBSD's statistics file
+//! for anonymous downloads (`-S`).
 
 use std::io;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! The answering end: the socket of a server that runs.
+//! The answering end: the socket of a running server.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -19,29 +19,29 @@ use crate::sys::process::{self, PidFile};
 use crate::sys::sockets::{self, Pause};
 use crate::sys::unix_peer;
 
-/// Questions that are answered at the same time.
+/// The most questions that are answered at the same time.
 const MOST: usize = 4;
 
-/// The longest question.
+/// The longest question, in bytes.
 const LONGEST: u64 = 256;
 
-/// The server's end; the socket is removed on drop.
+/// The socket of a server; it is removed on drop.
 pub(crate) struct OperatorSocket {
     listener: UnixListener,
     path: PathBuf,
-    /// Says whose socket it is: one without a lock is stale.
+    /// A server has the lock as long as it runs: a socket without a lock is left over.
     _lock: PidFile,
     answering: Arc<AtomicUsize>,
-    /// While there is no descriptor for whoever asks.
+    /// Nobody is let in while there is no descriptor.
     pause: Pause,
 }
 
 impl OperatorSocket {
-    /// Listens at `path`, whose directory is made if it is not there. What a server that was
-    /// killed has left behind is replaced.
+    /// Listens at `path`, and makes its directory if there is none. Replaces the socket that a killed
+    /// server has left.
     ///
     /// # Errors
-    /// Another server is there; a directory that others may write to. The error begins with the path.
+    /// Another server listens there; others may write to the directory. The error begins with the path.
     pub(crate) fn open(path: &Path) -> io::Result<OperatorSocket> {
         OperatorSocket::try_open(path)
             .map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
@@ -81,17 +81,18 @@ impl OperatorSocket {
         })
     }
 
-    /// To be polled for input; none during a pause.
+    /// The descriptor to poll for input; none during a pause.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.pause().is_none().then(|| self.listener.as_fd())
     }
 
-    /// What is left of a pause.
+    /// The rest of a pause; `None` when there is none.
     pub(crate) fn pause(&self) -> Option<Duration> {
         self.pause.left()
     }
 
-    /// Lets those in who ask, each on a thread of its own: the main thread waits for nobody.
+    /// Answers every operator who has connected, each on a thread of its own, so that the main thread does
+    /// not wait.
     pub(crate) fn accept(&mut self, services: &Arc<Services>) {
         if self.pause().is_some() {
             return;
@@ -101,7 +102,7 @@ impl OperatorSocket {
                 Ok((stream, _)) => stream,
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => return,
                 Err(err) if sockets::is_lost_client(&err) => continue,
-                // Whoever asks stays in the queue, and the loop does not spin on it.
+                // The operator stays in the queue, and the pause keeps the loop from spinning.
                 Err(err) => return self.pause.begin("no descriptor for an operator", &err),
             };
             let turn = Turn::take(&self.answering);
@@ -110,11 +111,11 @@ impl OperatorSocket {
             let spawned = thread::Builder::new().name("operator".to_owned()).spawn(move || {
                 let _turn = turn;
                 let _ = process::block_signals();
-                // An operator that has gone needs no answer.
+                // If that fails, the operator has gone.
                 let _ = serve(&stream, &services);
             });
             if let Err(err) = spawned {
-                log::warn!("no thread for an operator: {err}");
+                log::warn!("an operator gets no answer, because there is no thread: {err}");
             }
         }
     }
@@ -122,11 +123,11 @@ impl OperatorSocket {
 
 impl Drop for OperatorSocket {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path); // Stale at worst, and then without a lock.
+        let _ = fs::remove_file(&self.path); // A socket that stays has no lock, and is replaced.
     }
 }
 
-/// One of the places of those who are answered.
+/// The turn of one operator: only so many are answered at a time.
 struct Turn(Arc<AtomicUsize>);
 
 impl Turn {
@@ -142,12 +143,13 @@ impl Drop for Turn {
     }
 }
 
-/// The socket's mode says so too; this does not depend on the system's heeding it.
+/// Root and the account of the server may ask. The mode of the socket says the same, but not every
+/// system looks at it.
 fn may_ask(stream: &UnixStream) -> io::Result<bool> {
     let uid = unix_peer::peer_uid(stream)?;
     let allowed = uid == 0 || uid == rustix::process::geteuid().as_raw();
     if !allowed {
-        log::warn!("the account with uid {uid} asked for what is the operator's");
+        log::warn!("the account with uid {uid} asked a question of the operator, and got no answer");
     }
     Ok(allowed)
 }

@@ -1,4 +1,4 @@
-//! The asking end: `ferryd --who` and `--kick`.
+//! The asking end: `ferryd who` and `ferryd kick`.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{PATIENCE, Question};
 
-/// Asks the server behind the socket, and returns what it says. The error is a line.
+/// Asks the server behind the socket, and returns its answer. The error is a line.
 pub(crate) fn ask(path: &Path, question: Question) -> Result<String, String> {
     let failed = |err: io::Error| match err.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {

@@ -1,8 +1,8 @@
-//! What an operator asks of a server that runs (`--who`, `--kick`), over a UNIX socket.
-//! For root, and for whoever runs the server.
+//! The questions of an operator to a running server (`ferryd who`, `ferryd kick`), over a UNIX socket.
+//! Root and the account of the server may ask.
 //!
-//! One line is asked, the rest of the connection is the answer: `ok` or
-//! `error: WHY` on a line, and the text.
+//! The question is one line. The answer is a line, `ok` or `error: WHY`, and a text up to the end of the
+//! connection.
 
 mod answer;
 mod ask;
@@ -14,17 +14,17 @@ use std::time::Duration;
 pub(crate) use answer::OperatorSocket;
 pub(crate) use ask::ask;
 
-/// How long either side waits for the other.
+/// The time for which either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What an operator asks.
+/// A question of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     Who { json: bool },
     Kick { id: u64 },
 }
 
-/// Where it is, unless `--control-socket` says otherwise: a place for root alone.
+/// The socket of a server that root started, unless `--control-socket` names another.
 pub(crate) fn default_path() -> PathBuf {
     let run = if Path::new("/run").is_dir() { "/run" } else { "/var/run" };
     Path::new(run).join("ferryd").join("control")

@@ -1,4 +1,4 @@
-//! The answer to `who`: the sessions that are there, for people and for programs.
+//! The answer to `who`: the sessions of the server, as a table for people or as JSON for programs.
 
 use crate::clients::Snapshot;
 use crate::logging::json::{self, Object};

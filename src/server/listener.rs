@@ -1,4 +1,4 @@
-//! The sockets that the server listens on, and the clients it turns away.
+//! The sockets that the server listens on, and the answer to clients that it turns away.
 
 use std::fs::File;
 use std::io;
@@ -13,12 +13,11 @@ use crate::clients::Refused;
 use crate::sys::activation::PassedListener;
 use crate::sys::sockets::{self, Pause};
 
-/// Clients that may wait for `accept`. With the 32 to 255 of other servers a
-/// burst of 1,000 leaves half of them hanging without a greeting. The system may
-/// set a lower limit (somaxconn).
+/// Clients that may wait for `accept`. Other servers allow 32 to 255, and of 1,000 clients at once
+/// half get no greeting. The system may set a lower limit (somaxconn).
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// The name, in a unit of systemd's, of a socket whose clients begin with TLS.
+/// The name of a socket whose clients begin with TLS (FileDescriptorName= of systemd).
 const IMPLICIT_TLS: &str = "ftps";
 
 /// The listening sockets, and one descriptor in reserve.
@@ -26,27 +25,26 @@ pub(crate) struct Listeners {
     sockets: Vec<TcpListener>,
     /// Those among them whose clients begin with TLS.
     for_tls: Vec<bool>,
-    /// Given up to accept, and refuse, a client when there is no other left.
+    /// Closed to make room for one more client, which is then refused, when no other descriptor is left.
     spare: Option<File>,
-    /// While there is no descriptor for a client.
+    /// No client is accepted while there is no descriptor for one.
     pause: Pause,
 }
 
-/// What was at the door.
+/// The result of one accept(2).
 pub(crate) enum Arrival {
     Client(TcpStream, SocketAddr),
-    /// Only the spare descriptor was left: to be refused.
+    /// A client that must be refused, because only the spare descriptor was left.
     Surplus(TcpStream, SocketAddr),
     /// A client that went away before it was let in.
     Vanished,
-    /// Nobody, or nobody for whom there is a descriptor.
+    /// No client, or none for which there is a descriptor.
     Nobody,
 }
 
 impl Listeners {
-    /// Binds them all. Port 0 becomes the same free port on every address.
-    ///
-    /// Clients of `tls_addresses` begin with TLS. The error begins with the address.
+    /// Listens on all of them. Port 0 becomes the same free port on every address. Clients of
+    /// `tls_addresses` begin with TLS. The error begins with the address.
     pub(crate) fn bind(addresses: &[SocketAddr], tls_addresses: &[SocketAddr]) -> io::Result<Listeners> {
         let (mut sockets, tls) = (bind_some(addresses)?, bind_some(tls_addresses)?);
         let for_tls = [vec![false; sockets.len()], vec![true; tls.len()]].concat();
@@ -54,10 +52,10 @@ impl Listeners {
         Ok(Listeners { sockets, for_tls, spare: File::open("/dev/null").ok(), pause: Pause::default() })
     }
 
-    /// Takes those that systemd or inetd has opened.
+    /// Listens on the sockets that systemd or inetd has opened.
     ///
     /// # Errors
-    /// One is named for TLS, and there is none.
+    /// A socket is named for TLS, and the server has no certificate.
     pub(crate) fn passed(passed: Vec<PassedListener>, tls: bool) -> io::Result<Listeners> {
         let for_tls: Vec<bool> = passed.iter().map(|listener| listener.name == IMPLICIT_TLS).collect();
         if !tls && for_tls.contains(&true) {
@@ -68,7 +66,7 @@ impl Listeners {
         Ok(Listeners { sockets, for_tls, spare: File::open("/dev/null").ok(), pause: Pause::default() })
     }
 
-    /// A server that takes no clients but those it was started with.
+    /// Those of a server that was started with its only client.
     pub(crate) fn none() -> Listeners {
         Listeners { sockets: Vec::new(), for_tls: Vec::new(), spare: None, pause: Pause::default() }
     }
@@ -82,18 +80,18 @@ impl Listeners {
         self.sockets.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// Stops listening: clients are refused by the system from now on.
+    /// Stops listening. The system refuses clients from now on, unless systemd or inetd listens too.
     pub(crate) fn close(&mut self) {
         self.sockets.clear();
     }
 
-    /// To be polled for input; none during a pause.
+    /// The descriptors to poll for input; none during a pause.
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let open = if self.pause().is_none() { &self.sockets[..] } else { &[] };
         open.iter().map(AsFd::as_fd)
     }
 
-    /// What is left of a pause.
+    /// The rest of a pause; `None` when there is none.
     pub(crate) fn pause(&self) -> Option<Duration> {
         self.pause.left()
     }
@@ -102,7 +100,7 @@ impl Listeners {
         self.sockets.len()
     }
 
-    /// Who is next at the door of socket `index`. Does not wait.
+    /// Takes the next client of socket `index`. Does not wait.
     pub(crate) fn accept(&mut self, index: usize) -> Arrival {
         let Some(socket) = self.sockets.get(index) else { return Arrival::Nobody };
         if self.spare.is_none() {
@@ -166,7 +164,7 @@ fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     Ok(sockets)
 }
 
-/// The error begins with the address, and says what to do where that is known.
+/// An error of bind(2) or listen(2): it names the address, and says what to do if that is known.
 pub(crate) fn cannot_listen(address: SocketAddr, err: &io::Error) -> io::Error {
     let hint = match err.kind() {
         io::ErrorKind::PermissionDenied if address.port() < 1024 => {
@@ -185,15 +183,15 @@ pub(crate) fn has_no_family(err: &io::Error) -> bool {
     )
 }
 
-/// Answers a client that is not let in, without ever waiting for it: a reply
-/// fits in the buffer of a new connection.
+/// Answers a client that is not let in. It does not wait: a reply fits into the buffer of a new
+/// connection.
 pub(crate) fn refuse(stream: &TcpStream, why: Refused) {
     let reply = format!("421 {why}\r\n");
-    // A client that hears nothing of this has gone.
+    // If that fails, the client has gone.
     let _ = rustix::net::send(stream, reply.as_bytes(), SendFlags::DONTWAIT);
     let _ = rustix::net::shutdown(stream, Shutdown::Write);
-    // Closing a socket with unread input would reset the connection, and might
-    // take the reply away from a client that spoke first.
+    // Closing a socket with unread input resets the connection, and a client that spoke first would
+    // not see the reply.
     let _ = rustix::net::recv(stream, &mut [0; 512][..], RecvFlags::DONTWAIT);
 }
 

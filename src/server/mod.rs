@@ -1,7 +1,7 @@
-//! The accept loop: a client becomes a worker's job, or is told why not.
+//! The accept loop: a client becomes the job of a worker, or is told why not.
 //!
-//! The main thread polls the listening sockets and the signals. It never reads a
-//! client's bytes and never waits for one. What a client says is `session`'s business.
+//! The main thread polls the listening sockets and the signals. It reads no client's bytes, and waits
+//! neither for clients nor for disks. The dialogue with a client is in `session`.
 
 mod listener;
 mod pool;
@@ -29,15 +29,15 @@ use crate::tls;
 use listener::{Arrival, Listeners};
 pub(crate) use listener::{BACKLOG, cannot_listen, has_no_family, refuse_waiting};
 use pool::{Done, Pool};
-use reload::{Reloads, Work};
+use reload::{Reloads, Scope};
 
 /// How long transfers may go on after SIGTERM or SIGINT.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Clients accepted from one socket before signals and other sockets are looked at.
+/// Clients that are accepted from one socket before signals and other sockets have their turn.
 const BATCH: usize = 64;
 
-/// Where the operator asks; a server that was not told where does without if it must.
+/// The socket of the operator. A server that was not told to have one also starts without it.
 fn operator_socket(config: &Config) -> io::Result<Option<OperatorSocket>> {
     if config.listen.start == Start::Connected {
         return Ok(None);
@@ -47,7 +47,7 @@ fn operator_socket(config: &Config) -> io::Result<Option<OperatorSocket>> {
             .map(Some)
             .map_err(|err| io::Error::new(err.kind(), format!("--control-socket: {err}"))),
         None if identity::is_root() => Ok(OperatorSocket::open(&operator::default_path())
-            .inspect_err(|err| log::warn!("no --who for this server: {err}"))
+            .inspect_err(|err| log::warn!("`ferryd who` will not find this server: {err}"))
             .ok()),
         None => Ok(None),
     }
@@ -63,16 +63,15 @@ pub(crate) struct Server {
     notifier: Notifier,
     operator: Option<OperatorSocket>,
     reloads: Reloads,
-    /// When the service manager must hear again that the main thread is not stuck.
+    /// The time at which the service manager must hear again that the main thread is not stuck.
     watchdog: Option<Instant>,
-    /// When sessions that are still there are cut off; `None` before the shutdown.
+    /// The time at which a shutdown cuts off the sessions that are left; `None` before the shutdown.
     deadline: Option<Instant>,
 }
 
 impl Server {
-    /// A server that listens on the addresses of its configuration.
-    ///
-    /// The error begins with what could not be had, such as an address in use.
+    /// A server that listens on the addresses of its configuration. The error begins with the address or
+    /// the option that it is about.
     pub(crate) fn standalone(services: Services) -> io::Result<Server> {
         let listeners =
             Listeners::bind(&services.config.listen.addresses, &services.config.listen.tls_addresses)?;
@@ -85,7 +84,7 @@ impl Server {
         Server::new(services, listeners)
     }
 
-    /// A server for one client alone, who is connected already.
+    /// A server for one client, which is connected already.
     pub(crate) fn for_one(services: Services, stream: TcpStream) -> io::Result<Server> {
         let mut server = Server::new(services, Listeners::none())?;
         let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
@@ -104,7 +103,7 @@ impl Server {
                     true => process::serve(client, &services),
                     false => session::serve(client, &services),
                 };
-                // A thread that has become a user is fit for nobody else.
+                // A thread that has become a user cannot serve another client.
                 Done { fit: !identity_changed, again: handover }
             }
         };
@@ -126,21 +125,21 @@ impl Server {
         })
     }
 
-    /// Where it listens, with the ports that it got.
+    /// The addresses on which it listens, with the ports that the system chose.
     pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.listeners.addresses()
     }
 
-    /// The fingerprint of a certificate that was made for this run alone.
+    /// The fingerprint of a self-signed certificate, which was made for this run.
     pub(crate) fn fingerprint(&self) -> Option<String> {
         self.services.tls.as_ref().and_then(tls::Server::fingerprint)
     }
 
-    /// Serves clients until a signal ends it, or the one client has gone.
+    /// Serves clients until a signal ends the server, or its only client has gone.
     pub(crate) fn run(mut self) -> io::Result<()> {
         self.notifier.ready(&status(&self.listeners, &self.services));
         if orphans::are_expected() {
-            orphans::collect(); // Those of before the signals were installed.
+            orphans::collect(); // Those that ended before the signal handlers were there.
         }
         while !self.is_over() {
             self.feed_watchdog();
@@ -158,8 +157,8 @@ impl Server {
         Ok(())
     }
 
-    /// Waits for a client, a signal, the end of a session or the end of a pause.
-    /// Returns which sockets have clients.
+    /// Waits for a client, a signal, the end of a session or the end of a pause. Returns the sockets that
+    /// have clients.
     fn wait(&self) -> io::Result<Vec<usize>> {
         let operator = self.operator.iter().filter_map(OperatorSocket::fd);
         let events = self.signals.fds().chain([self.wake.fd()]).chain(operator);
@@ -193,12 +192,12 @@ impl Server {
             self.log_status();
         }
         if received.reopen {
-            self.reloads.ask(Work::Logs);
+            self.reloads.ask(Scope::Logs);
         }
         if received.reload {
-            // A server that shuts down writes its logs to the end, and serves nobody new.
-            let work = if self.deadline.is_none() { Work::Everything } else { Work::Logs };
-            self.reloads.ask(work);
+            // A server that shuts down still writes its logs, but the rest is for clients to come.
+            let scope = if self.deadline.is_none() { Scope::Everything } else { Scope::Logs };
+            self.reloads.ask(scope);
         }
         for _ in 0..received.stop {
             self.stop();
@@ -206,14 +205,14 @@ impl Server {
     }
 
     fn go_on_reloading(&mut self) {
-        // Of a server that shuts down the manager hears no more that it is ready.
+        // The manager must not hear READY=1 after STOPPING=1.
         let manager = self.deadline.is_none().then_some(&self.notifier);
         let status = || status(&self.listeners, &self.services);
         self.reloads.go_on(manager, status);
     }
 
-    /// The first time: no more clients, and those who are there may finish what
-    /// they are at. The second time: the end.
+    /// Begins the shutdown: no new clients, and the others may finish their transfers. If it has begun
+    /// already, ends it.
     fn stop(&mut self) {
         let now = Instant::now();
         self.deadline = match self.deadline {
@@ -228,7 +227,7 @@ impl Server {
         };
     }
 
-    /// Tells the service manager, if it wants to know, that the main thread is not stuck.
+    /// Tells the service manager, if it wants to hear it, that the main thread is not stuck.
     fn feed_watchdog(&mut self) {
         let Some(period) = self.notifier.watchdog() else { return };
         let now = Instant::now();
@@ -240,12 +239,13 @@ impl Server {
 
     fn is_over(&self) -> bool {
         let clients = self.services.clients.clients();
-        let waits_for_nobody = self.listeners.len() == 0; // Shutting down, or one client's server.
+        // The shutdown has begun, or the server is for one client.
+        let accepts_nobody = self.listeners.len() == 0;
         let cut_off = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         if cut_off && clients > 0 {
             log::warn!("{clients} sessions cut off");
         }
-        cut_off || waits_for_nobody && clients == 0
+        cut_off || accepts_nobody && clients == 0
     }
 
     fn accept(&mut self, index: usize) {
@@ -314,7 +314,7 @@ impl Server {
     }
 }
 
-/// For the service manager's status line.
+/// The line that the service manager shows.
 fn status(listeners: &Listeners, services: &Services) -> String {
     let addresses = listeners.addresses().unwrap_or_default();
     let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
@@ -324,10 +324,10 @@ fn status(listeners: &Listeners, services: &Services) -> String {
     }
 }
 
-/// An IPv4 client of an IPv6 socket, which inetd may have, is an IPv4 client.
+/// A socket of inetd may take IPv4 clients as well as IPv6 ones, and writes their addresses as IPv6.
 fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()),
-        _ => address, // With its scope.
+        _ => address, // As it is, with its scope.
     }
 }

@@ -1,8 +1,8 @@
-//! The workers: threads that do one job at a time. A job is a client; this module knows no FTP.
+//! The workers: threads that do one job at a time. A job is a client, but this file knows no FTP.
 //!
-//! Only the main thread spawns them, because a thread is born with the identity
-//! of its parent and theirs may be a user's. One that became a user ends with
-//! its session; the others are kept for the next client, up to a few.
+//! The main thread spawns all of them: a new thread has the identity of the thread that spawns it, and a
+//! worker may have become a user. Such a worker ends with its session. Some of the others are kept for
+//! the next clients.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -14,24 +14,24 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::sys::process::{self, Wake};
 
-/// A session's deepest call is far from this; what is not touched costs nothing.
+/// More than the deepest call of a session needs. Pages that are not touched cost nothing.
 const STACK: usize = 256 * 1024;
 
-/// Workers that wait for clients at most. A fresh thread costs 75 microseconds.
+/// The most workers that wait for clients. A fresh thread costs 75 microseconds.
 const KEPT: usize = 64;
 
-/// What a worker does with a job.
+/// The function that does a job.
 pub(super) type Work<Job> = dyn Fn(Job) -> Done<Job> + Send + Sync;
 
-/// What a job leaves behind.
+/// The result of a job.
 pub(super) struct Done<Job> {
-    /// The thread may do another one.
+    /// The thread may do another job.
     pub fit: bool,
-    /// Goes on, on a thread that is nobody's yet.
+    /// A job that goes on, on a fresh thread.
     pub again: Option<Job>,
 }
 
-/// The main thread's end.
+/// The workers, as the main thread has them.
 pub(super) struct Pool<Job> {
     jobs: Sender<Job>,
     /// Jobs that go on, on a fresh thread.
@@ -39,21 +39,21 @@ pub(super) struct Pool<Job> {
     common: Arc<Common<Job>>,
 }
 
-/// What the workers share.
+/// The part that all workers share.
 struct Common<Job> {
     jobs: Receiver<Job>,
     give_back: Sender<Job>,
-    /// Workers that wait and have no client on the way to them.
+    /// Workers that wait, and for which no job is on the way.
     idle: AtomicUsize,
     threads: Arc<AtomicUsize>,
-    /// Tells the main thread of a job that came back and of one that ended.
+    /// Wakes the main thread when a job comes back or ends.
     wake: Arc<Wake>,
     work: Box<Work<Job>>,
 }
 
 impl<Job: Send + 'static> Pool<Job> {
     pub(super) fn new(work: Box<Work<Job>>, wake: Arc<Wake>) -> Pool<Job> {
-        // Its bound is the number of clients that may be there.
+        // Their number is limited by the number of clients.
         let (jobs, receive_jobs) = crossbeam_channel::unbounded();
         let (give_back, returned) = crossbeam_channel::unbounded();
         let (idle, threads) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
@@ -61,8 +61,8 @@ impl<Job: Send + 'static> Pool<Job> {
         Pool { jobs, returned, common: Arc::new(common) }
     }
 
-    /// Gives `job` to a waiting worker, or to a new one. When there can be
-    /// none, the job is returned with the reason.
+    /// Gives `job` to a waiting worker, or to a new one. If no thread can be had, the error has the job
+    /// and the reason.
     pub(super) fn dispatch(&self, job: Job) -> Result<(), (Box<Job>, io::Error)> {
         if !self.common.claim_idle()
             && let Err(err) = self.spawn()
@@ -80,12 +80,12 @@ impl<Job: Send + 'static> Pool<Job> {
         self.returned.try_iter()
     }
 
-    /// How many threads there are, and how many of them wait.
+    /// The number of threads, and the number of those that wait.
     pub(super) fn threads(&self) -> (usize, usize) {
         (self.common.threads.load(Ordering::SeqCst), self.common.idle.load(Ordering::SeqCst))
     }
 
-    /// A new worker, claimed already for the next job.
+    /// Starts a worker, which waits for the job that follows.
     fn spawn(&self) -> io::Result<()> {
         let common = Arc::clone(&self.common);
         let counted = Counted::new(&self.common.threads);
@@ -109,18 +109,18 @@ impl<Job> Common<Job> {
         }
     }
 
-    /// True when the thread is fit for another job.
+    /// Whether the thread is fit for another job.
     fn do_one(&self, job: Job) -> bool {
         let done = panic::catch_unwind(AssertUnwindSafe(|| (self.work)(job)));
         let fit = match done {
             Ok(Done { fit, again }) => {
                 if let Some(job) = again {
-                    // Without a main thread there is nobody left to go on with it.
+                    // The main thread may have ended; then the process ends too.
                     let _ = self.give_back.send(job);
                 }
                 fit
             }
-            // Whose identity the thread had by then is not known, so it ends.
+            // The thread may have become a user by then, so it ends.
             Err(_) => {
                 log::error!("session ended by a bug");
                 false
@@ -130,13 +130,13 @@ impl<Job> Common<Job> {
         fit
     }
 
-    /// Joins those who wait, unless they are enough.
+    /// Joins the workers that wait, unless there are enough of them.
     fn become_idle(&self) -> bool {
         let join = |idle| (idle < KEPT).then_some(idle + 1);
         self.idle.fetch_update(Ordering::SeqCst, Ordering::SeqCst, join).is_ok()
     }
 
-    /// Takes one of those who wait; for each there will be one job.
+    /// Takes one of the workers that wait, for one job.
     fn claim_idle(&self) -> bool {
         let leave = |idle: usize| idle.checked_sub(1);
         self.idle.fetch_update(Ordering::SeqCst, Ordering::SeqCst, leave).is_ok()

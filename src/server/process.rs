@@ -1,8 +1,8 @@
-//! A session in a process of its own, where a thread cannot become a user for good.
+//! A session in a process of its own, for systems where a thread cannot become a user for good.
 //!
-//! There, a worker of a server that root started runs this program again, with the
-//! client on its standard input as inetd would have it, and waits for its end. The
-//! process becomes the account as a whole. On Linux a thread does, and this is not used.
+//! On such a system, a worker of a server that root started runs this program again, with the client on
+//! its standard input, as inetd does, and waits for its end. The whole process becomes the account. Linux
+//! needs none of this.
 
 use std::env;
 use std::io;
@@ -17,7 +17,7 @@ use crate::sys::dialogue::{self, Woken};
 use crate::sys::identity;
 use crate::sys::process::{self, Broadcast, orphans};
 
-/// A wait needs an end; after it, it begins again.
+/// Every wait has a deadline; after this one the wait begins again.
 const A_WHILE: Duration = Duration::from_secs(3600);
 
 /// Whether the sessions of this server need processes.
@@ -31,28 +31,28 @@ pub(super) fn serve(client: Client, services: &Services) -> Served {
     let presence = Arc::clone(client.slot.presence());
     let outcome = env::current_exe().and_then(|program| {
         let mut command = Command::new(program);
-        // The same options; that a client is on standard input makes it serve that one.
+        // With the same options; the client on its standard input makes it serve that client alone.
         command.args(env::args_os().skip(1));
         run(command, client.stream.into(), &services.shutdown, |number| presence.set_number(number))
     });
     if let Err(error) = outcome {
-        log::error!("no process for {host}: {error}");
+        log::error!("{host} is not served, because there is no process for it: {error}");
     }
     Served::default()
 }
 
-/// Runs `command` with `stream` on its standard input, says which process that is, and waits for
-/// its end. When the server shuts down, the process is told to.
+/// Runs `command` with `stream` on its standard input, gives the number of the process to `started`, and
+/// waits for its end. When the server shuts down, the process gets a SIGTERM.
 fn run(
     mut command: Command,
     stream: OwnedFd,
     shutdown: &Broadcast,
     started: impl FnOnce(u64),
 ) -> io::Result<()> {
-    // Its standard output, which nobody writes to, tells of its end.
+    // Nothing is written to its standard output; the end of that pipe is the end of the process.
     let mut child = orphans::spawn(command.stdin(Stdio::from(stream)).stdout(Stdio::piped()))?;
     started(child.id().into());
-    drop(command); // And with it our end of the connection.
+    drop(command); // It holds our descriptor of the connection.
     let waited = wait(&child, shutdown);
     if waited.is_err() || matches!(waited, Ok(Woken::Other)) {
         process::terminate(child.id())?;

@@ -1,8 +1,8 @@
-//! What a server that runs reads anew: everything on SIGHUP, the logs alone on SIGUSR2.
+//! Reloads: SIGHUP makes the server read everything again, SIGUSR2 makes it reopen its logs.
 //!
-//! It is one piece of work, in order, on a thread of its own: names are looked up, and a disk may
-//! be slow. A signal that comes meanwhile has its turn afterwards, so that two reloads never
-//! cross; several that come meanwhile are one.
+//! A reload is one piece of work, in a fixed order, on a thread of its own: it looks up names, and a disk
+//! may be slow. Signals that come during a reload cause one more reload after it, so that two reloads
+//! cannot cross.
 
 use std::io;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::session::{self, Services};
 use crate::sys::notify::Notifier;
 use crate::sys::process::{self, Wake};
 
-/// The main thread's end.
+/// The reloads of a server, as its main thread has them.
 pub(super) struct Reloads {
     services: Arc<Services>,
     wake: Arc<Wake>,
     running: Option<Running>,
-    /// What was asked for since that began.
-    asked: Option<Work>,
+    /// A signal asked for this since the running reload began.
+    asked: Option<Scope>,
 }
 
-/// The greater one includes the other.
+/// How much is read again. The greater one includes the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Work {
+pub(super) enum Scope {
     /// SIGUSR2.
     Logs,
     /// SIGHUP.
@@ -35,7 +35,7 @@ pub(super) enum Work {
 }
 
 struct Running {
-    work: Work,
+    scope: Scope,
     is_over: Arc<AtomicBool>,
 }
 
@@ -45,68 +45,68 @@ impl Reloads {
         Reloads { services, wake, running: None, asked: None }
     }
 
-    pub(super) fn ask(&mut self, work: Work) {
-        self.asked = self.asked.max(Some(work));
+    pub(super) fn ask(&mut self, scope: Scope) {
+        self.asked = self.asked.max(Some(scope));
     }
 
-    /// Sees whether the thread is done, and begins what was asked for. The service manager
-    /// hears of a reload before it begins, and when it is done; `None` is one that hears nothing.
+    /// Looks whether the thread has ended, and begins the next reload. The service manager hears of a
+    /// reload before it begins and after it has ended; `None`: it hears nothing.
     pub(super) fn go_on(&mut self, manager: Option<&Notifier>, status: impl Fn() -> String) {
         if self.running.as_ref().is_some_and(|running| !running.is_over.load(Ordering::SeqCst)) {
             return;
         }
-        let tell_done = |work| match manager {
-            Some(manager) if work == Work::Everything => manager.ready(&status()),
+        let tell_done = |scope| match manager {
+            Some(manager) if scope == Scope::Everything => manager.ready(&status()),
             _ => (),
         };
         if let Some(running) = self.running.take() {
-            tell_done(running.work);
+            tell_done(running.scope);
         }
-        let Some(work) = self.asked.take() else { return };
-        if let (Some(manager), Work::Everything) = (manager, work) {
+        let Some(scope) = self.asked.take() else { return };
+        if let (Some(manager), Scope::Everything) = (manager, scope) {
             manager.reloading();
         }
-        match self.start(work) {
+        match self.start(scope) {
             Ok(running) => self.running = Some(running),
             Err(err) => {
-                log::error!("nothing is read anew: {err}");
-                tell_done(work);
+                log::error!("nothing was reloaded: {err}");
+                tell_done(scope);
             }
         }
     }
 
-    fn start(&self, work: Work) -> io::Result<Running> {
+    fn start(&self, scope: Scope) -> io::Result<Running> {
         let (services, is_over) = (Arc::clone(&self.services), Arc::new(AtomicBool::new(false)));
-        let end = End { is_over: Arc::clone(&is_over), wake: Arc::clone(&self.wake) };
+        let say_over = SayOver { is_over: Arc::clone(&is_over), wake: Arc::clone(&self.wake) };
         thread::Builder::new().name("reload".to_owned()).spawn(move || {
-            let _end = end;
-            let _ = process::block_signals(); // At worst they interrupt a call, which is tried again.
-            match work {
-                Work::Logs => {
+            let _say_over = say_over;
+            let _ = process::block_signals(); // A signal would interrupt a call, which is tried again.
+            match scope {
+                Scope::Logs => {
                     log::info!("reopening logs");
                     reopen_logs(&services);
                 }
-                Work::Everything => reload(&services),
+                Scope::Everything => reload(&services),
             }
         })?;
-        Ok(Running { work, is_over })
+        Ok(Running { scope, is_over })
     }
 }
 
-/// The end of the work, also of one that a bug has ended.
-struct End {
+/// Says that the reload has ended, even if a bug ended it.
+struct SayOver {
     is_over: Arc<AtomicBool>,
     wake: Arc<Wake>,
 }
 
-impl Drop for End {
+impl Drop for SayOver {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::SeqCst);
         self.wake.wake();
     }
 }
 
-/// The sessions come last: who may stay depends on what was read before.
+/// The sessions come last: whether one may stay depends on the files that were read before.
 fn reload(services: &Services) {
     log::info!("reloading");
     reopen_logs(services);
@@ -122,8 +122,8 @@ fn reopen_logs(services: &Services) {
     services.logins.reopen();
 }
 
-/// Checks each session that is logged in against the administrator's files, as they are now.
-/// One that may not stay may finish its command. A file that cannot be read ends no session.
+/// Checks each session that is logged in by the administrator's files. A session that may not stay may
+/// finish its command. A file that cannot be read ends no session.
 fn check_sessions(services: &Services) {
     let closed = session::nologin_text(&services.config.config_dir).is_some();
     for client in services.clients.sessions() {

@@ -1,23 +1,23 @@
-//! What is said once the server listens: where, and what to type to try it.
+//! The lines that are said when the server listens: where, and how to try it.
 
 use std::net::SocketAddr;
 
 use crate::config::{Config, LogFormat, Start};
 
-/// What is said once the server listens.
+/// The lines that are said when the server listens.
 pub(super) struct Announcement {
     form: Form,
-    /// Anonymous clients may log in, and nobody needs to be root for it.
+    /// A server for anonymous clients that somebody other than root tries out.
     trial: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// `-F`: lines on standard output, for whoever typed the command.
+    /// `-F`: lines on standard output, for the person who typed the command.
     Lines,
-    /// The same with `--log-format=json`: records of the log, because a program reads what comes.
+    /// The same with `--log-format=json`: records of the log, because a program reads the output.
     Records,
-    /// A daemon names ports that it was left to choose, and else says nothing.
+    /// A daemon that chose its port (port 0) names it.
     ChosenPorts,
     Nothing,
 }
@@ -41,7 +41,7 @@ impl Announcement {
             Form::Nothing => addresses.iter().for_each(|address| log::debug!("listening on {address}")),
             Form::Lines | Form::ChosenPorts => {
                 addresses.iter().for_each(|address| log::debug!("listening on {address}"));
-                // Nobody may be listening to standard output; clients are served all the same.
+                // Standard output may be closed; clients are served all the same.
                 let _ = super::say(&self.text(addresses, fingerprint.as_deref()));
             }
         }
@@ -59,7 +59,7 @@ impl Announcement {
     }
 }
 
-/// What goes before its fingerprint.
+/// The words before its fingerprint.
 const SELF_SIGNED: &str =
     "a self-signed certificate, for trying out and nothing else; its SHA-256 fingerprint";
 

@@ -1,4 +1,4 @@
-//! `-C`: whether an account may log in, and what decided that.
+//! `-C`: says whether an account may log in, and which file and line decided that.
 
 use std::fmt::Write;
 use std::io;
@@ -10,7 +10,7 @@ use crate::cli::{self, Options};
 use crate::config::{Config, Start};
 use crate::session::{Rates, Rights};
 
-/// `-C`: the exit code says whether that user may log in; with `-d`, why is printed.
+/// `-C`: the exit code says whether the user may log in; `-d` also prints the reasons.
 pub(super) fn check_access(options: Options, who: &str, errors: StartupErrors) -> Result<(), u8> {
     let (user, host) = who.rsplit_once('@').map_or((who, None), |(user, host)| (user, Some(host)));
     let peer = host.map(|host| host.parse::<IpAddr>().map_err(|_| host)).transpose();
@@ -19,25 +19,25 @@ pub(super) fn check_access(options: Options, who: &str, errors: StartupErrors) -
     let explain = options.logging.debug > 0;
     let config =
         cli::resolve(options, Start::Foreground).map_err(|problems| errors.report_all(USAGE, problems))?;
-    let access = check(&config, user, peer).map_err(|err| errors.report(FAILURE, err))?;
+    let answer = check(&config, user, peer).map_err(|err| errors.report(FAILURE, err))?;
     let mut text = String::new();
     if explain {
-        access.explanation.iter().for_each(|line| text += &format!("{line}\n"));
+        answer.explanation.iter().for_each(|line| text += &format!("{line}\n"));
     }
-    super::say(&format!("{text}{}\n", access.verdict))?;
-    if access.allowed { Ok(()) } else { Err(FAILURE) }
+    super::say(&format!("{text}{}\n", answer.verdict))?;
+    if answer.allowed { Ok(()) } else { Err(FAILURE) }
 }
 
 /// The answer.
 struct AccessCheck {
     pub allowed: bool,
-    /// In words, with the reason for a no.
+    /// Yes or no in words; a no with its reason.
     pub verdict: String,
-    /// What decided, which file, which line; and what a session of the account would get.
+    /// The files and lines that decided, and the rights that a session of the account would have.
     pub explanation: Vec<String>,
 }
 
-/// Whether `user` may log in, from `peer` if that is given, as far as anybody but PAM decides it.
+/// Whether `user` may log in, from `peer` if that is given. PAM, which wants a password, is not asked.
 ///
 /// # Errors
 /// No server could be started with this configuration.
@@ -48,7 +48,7 @@ fn check(config: &Config, user: &str, peer: Option<IpAddr>) -> io::Result<Access
         Some(_) => Err(Refusal::Unavailable { reason: "there is a nologin".to_owned() }),
         None => authenticator.check_access(user.as_bytes(), peer, &mut trail),
     };
-    // What a session does not find, it does not get.
+    // A session whose root is not there cannot begin.
     let answer = answer.and_then(|account| match std::fs::metadata(&account.root) {
         Ok(metadata) if metadata.is_dir() => Ok(account),
         Ok(_) => Err(no_root(&account, "not a directory")),

@@ -1,4 +1,4 @@
-//! What is said when a start fails, and to whom: one line for each thing that is wrong, and the
+//! The errors of a start: the line that is said for each of them, the place where it is said, and the
 //! exit code.
 
 use std::fmt::Display;
@@ -13,10 +13,10 @@ pub(super) const FAILURE: u8 = 1;
 /// The exit code of a command line that cannot be understood.
 pub(super) const USAGE: u8 = 2;
 
-/// Where a start that fails says why.
+/// The place where a start that fails says why.
 #[derive(Clone, Copy)]
 pub(super) enum StartupErrors {
-    /// To whoever typed the command, or whoever reads what a service manager keeps of it.
+    /// Standard error: for the person who typed the command, or the service manager that keeps it.
     Stderr,
     /// Standard error is a client's connection (inetd): nothing may be written there.
     Syslog,
@@ -29,7 +29,7 @@ impl StartupErrors {
         if stderr_is_a_client { StartupErrors::Syslog } else { StartupErrors::Stderr }
     }
 
-    /// Where they go from now on, after the log was started.
+    /// The place from now on, after the log was started.
     pub(super) fn after_the_log(self, logging: &Logging, start: Start) -> StartupErrors {
         match (logging.format, start) {
             (LogFormat::Json, Start::Foreground) => StartupErrors::Log,
@@ -41,7 +41,7 @@ impl StartupErrors {
     pub(super) fn report(self, code: u8, line: impl Display) -> u8 {
         match self {
             StartupErrors::Stderr => {
-                // Nobody may read it; the exit code says it too.
+                // Standard error may be closed; there is still the exit code.
                 let _ = writeln!(io::stderr(), "ferryd: {line}");
             }
             StartupErrors::Syslog => {

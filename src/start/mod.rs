@@ -1,5 +1,12 @@
-//! A start, from argv to the loop: what was asked for, how the server was started, what is
-//! opened while it may be, and what is said when something fails.
+//! A start, from argv to the accept loop.
+//!
+//! ```text
+//! mod.rs           reads argv, finds out how the process was started, opens everything, runs the server
+//! errors.rs        says why a start fails, where somebody reads it
+//! announcement.rs  says where the server listens
+//! test_config.rs   --test-config
+//! check_access.rs  -C
+//! ```
 
 mod announcement;
 mod check_access;
@@ -24,10 +31,10 @@ use crate::sys::process::{self, PidFile};
 use announcement::Announcement;
 use errors::{FAILURE, StartupErrors, USAGE};
 
-/// Does what the command line asks for, to the end; returns the exit code: 0, 1 when it failed,
-/// 2 when it was not understood.
+/// Does what the command line asks for, to the end. Returns the exit code: 1 if that failed, 2 if the
+/// command line was not understood, else 0.
 pub fn run() -> ExitCode {
-    // The process that checks passwords is this program, started again.
+    // A helper process is this program, started again.
     if env::args_os().nth(1).is_some_and(|word| word == helpers::HELPER_ARG) {
         helpers::main();
     }
@@ -37,14 +44,14 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The error is the exit code; why was said where it was found.
+/// The error is the exit code; the reason was said at the place where it was found.
 fn start() -> Result<(), u8> {
     let errors = StartupErrors::new(activation::stderr_is_a_socket());
     let passed = activation::take(server::BACKLOG).map_err(|err| errors.report(FAILURE, err))?;
     let sockets = passed.as_ref().map(same_sockets).unwrap_or_default();
     match do_what_is_asked(passed, errors) {
-        Ok(Done::Said) => Ok(()),
-        Ok(Done::Opened(server, _pid_file)) => {
+        Ok(Begun::Answered) => Ok(()),
+        Ok(Begun::Opened(server, _pid_file)) => {
             drop(sockets);
             server.run().map_err(|err| {
                 log::error!("{err}");
@@ -52,14 +59,14 @@ fn start() -> Result<(), u8> {
             })
         }
         Err(code) => {
-            // For clients that wait, whoever passed the sockets would start us again at once.
+            // systemd or inetd would start us again at once for clients that still wait.
             server::refuse_waiting(&sockets);
             Err(code)
         }
     }
 }
 
-/// The sockets to listen on that were passed, once more.
+/// A second descriptor of each socket to listen on that was passed.
 fn same_sockets(passed: &Passed) -> Vec<PassedListener> {
     match passed {
         Passed::Connected(_) => Vec::new(),
@@ -67,31 +74,31 @@ fn same_sockets(passed: &Passed) -> Vec<PassedListener> {
     }
 }
 
-/// What became of a command line.
-enum Done {
-    /// An answer, and nothing more.
-    Said,
-    /// A server, which only needs to run.
+/// The outcome of a command line.
+enum Begun {
+    /// The answer was printed; there is nothing more to do.
+    Answered,
+    /// A server has everything open, and is ready to run.
     Opened(Box<Server>, Option<PidFile>),
 }
 
-fn do_what_is_asked(passed: Option<Passed>, errors: StartupErrors) -> Result<Done, u8> {
+fn do_what_is_asked(passed: Option<Passed>, errors: StartupErrors) -> Result<Begun, u8> {
     match cli::parse(env::args_os().skip(1)).map_err(|line| errors.report(USAGE, line))? {
-        Action::Help => say(&cli::usage()).map(|()| Done::Said),
-        Action::Version => say(&cli::version()).map(|()| Done::Said),
+        Action::Help => say(&cli::usage()).map(|()| Begun::Answered),
+        Action::Version => say(&cli::version()).map(|()| Begun::Answered),
         Action::Ask(path, question) => {
             let path = path.unwrap_or_else(operator::default_path);
             let answer = operator::ask(&path, question).map_err(|line| errors.report(FAILURE, line))?;
-            say(&answer).map(|()| Done::Said)
+            say(&answer).map(|()| Begun::Answered)
         }
         Action::Run(options) => {
             clock::start();
             process::prepare().map_err(|err| errors.report(FAILURE, err))?;
             if options.test_config {
-                return test_config::test_config(*options).map(|()| Done::Said);
+                return test_config::test_config(*options).map(|()| Begun::Answered);
             }
             if let Some(who) = options.check_access.clone() {
-                return check_access::check_access(*options, &who, errors).map(|()| Done::Said);
+                return check_access::check_access(*options, &who, errors).map(|()| Begun::Answered);
             }
             let start = how_started(&options, passed.as_ref());
             match (start.map_err(|line| errors.report(USAGE, line))?, passed) {
@@ -106,11 +113,11 @@ fn do_what_is_asked(passed: Option<Passed>, errors: StartupErrors) -> Result<Don
     }
 }
 
-/// How it is started decides what it is.
+/// The kind of start: decided by the sockets that were passed, then by `-D` and `-F`.
 fn how_started(options: &Options, passed: Option<&Passed>) -> Result<Start, &'static str> {
     match passed {
         Some(Passed::Connected(_)) => Ok(Start::Connected),
-        // Who listens for us also watches over us, so that -D has nothing to detach from.
+        // systemd and inetd watch over the process themselves, so that -D must not detach it.
         Some(Passed::Listening(_)) if options.foreground => Ok(Start::Foreground),
         Some(Passed::Listening(_)) => Ok(Start::Activated),
         None if options.daemon => Ok(Start::Daemon),
@@ -119,24 +126,24 @@ fn how_started(options: &Options, passed: Option<&Passed>) -> Result<Start, &'st
     }
 }
 
-/// Started with a client.
-fn serve_one(options: Options, stream: TcpStream, errors: StartupErrors) -> Result<Done, u8> {
+/// Serves the one client that the process was started with.
+fn serve_one(options: Options, stream: TcpStream, errors: StartupErrors) -> Result<Begun, u8> {
     logging::init(&options.logging, Start::Connected);
     let config =
         cli::resolve(options, Start::Connected).map_err(|problems| errors.report_all(USAGE, problems))?;
     log_warnings(&config);
     let server = Services::new(config).and_then(|services| Server::for_one(services, stream));
     let server = server.map_err(|err| errors.report(FAILURE, err))?;
-    Ok(Done::Opened(Box::new(server), None))
+    Ok(Begun::Opened(Box::new(server), None))
 }
 
-/// Serves many, as the process that was started: on `sockets` that were opened for it, or its own.
+/// Serves many clients in this process: on `sockets` that were passed, or on its own.
 fn serve_here(
     options: Options,
     start: Start,
     sockets: Option<Vec<PassedListener>>,
     errors: StartupErrors,
-) -> Result<Done, u8> {
+) -> Result<Begun, u8> {
     logging::init(&options.logging, start);
     let errors = errors.after_the_log(&options.logging, start);
     let config = cli::resolve(options, start).map_err(|problems| errors.report_all(USAGE, problems))?;
@@ -144,16 +151,16 @@ fn serve_here(
     open(config, sockets).map_err(|line| errors.report(FAILURE, line))
 }
 
-/// Serves many, detached. The caller waits until the server listens, and still has a standard
-/// error that says why it does not.
-fn serve_detached(options: Options, errors: StartupErrors) -> Result<Done, u8> {
+/// Serves many clients in a detached process. The caller waits until the server listens, so that it
+/// sees a failed start on its standard error.
+fn serve_detached(options: Options, errors: StartupErrors) -> Result<Begun, u8> {
     let config =
         cli::resolve(options, Start::Daemon).map_err(|problems| errors.report_all(USAGE, problems))?;
     let caller = process::detach().map_err(|err| errors.report(FAILURE, err))?;
     logging::init(&config.logging, Start::Daemon);
     log_warnings(&config);
     match open(config, None) {
-        Ok(done) => caller.ready().map(|()| done).map_err(|err| errors.report(FAILURE, err)),
+        Ok(begun) => caller.ready().map(|()| begun).map_err(|err| errors.report(FAILURE, err)),
         Err(line) => {
             let code = errors.report(FAILURE, line);
             caller.fail(code);
@@ -162,8 +169,8 @@ fn serve_detached(options: Options, errors: StartupErrors) -> Result<Done, u8> {
     }
 }
 
-/// Opens all that the server needs, while it may and while its caller listens.
-fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<Done, String> {
+/// Opens everything that the server needs, while the process still has all its rights.
+fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<Begun, String> {
     let pid_file = match &config.listen.pid_file {
         Some(path) => {
             let failed = |err| format!("-p, --pidfile: {}: {err}", path.display());
@@ -179,12 +186,12 @@ fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<Done, St
     };
     let server = server.map_err(|err| err.to_string())?;
     announce.make(&server.addresses().map_err(|err| err.to_string())?, server.fingerprint());
-    Ok(Done::Opened(Box::new(server), pid_file))
+    Ok(Begun::Opened(Box::new(server), pid_file))
 }
 
 fn log_warnings(config: &Config) {
     config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    let descriptors_for_each = 5; // Connection (twice), directory, data connection, file.
+    let descriptors_for_each = 5; // The connection (twice), the directory, the data connection, the file.
     if process::fd_limit()
         .is_some_and(|limit| limit < config.limits.max_clients as u64 * descriptors_for_each)
     {

@@ -1,4 +1,4 @@
-//! `--test-config`: opens what a start would open, and says what cannot be.
+//! `--test-config`: tries everything that a start would do, and prints each problem on a line.
 
 use std::fs;
 use std::io;
@@ -14,8 +14,7 @@ use crate::session;
 use crate::sys::sockets;
 use crate::tls;
 
-/// `--test-config`: opens what a start would open, but takes no port, which a
-/// running server may have.
+/// `--test-config`: opens what a start would open. A port in use is no problem: a running server has it.
 pub(super) fn test_config(options: Options) -> Result<(), u8> {
     let start = if options.daemon { Start::Daemon } else { Start::Foreground };
     let problems = match cli::resolve(options, start) {
@@ -31,10 +30,8 @@ pub(super) fn test_config(options: Options) -> Result<(), u8> {
     }
 }
 
-/// Everything that would keep a server with this configuration from starting
-/// or from letting anybody in; one line each, the option first.
-///
-/// A port in use is none of it: a running server has it.
+/// The problems that would keep a server with this configuration from starting, or from letting
+/// anybody in: a line each, which begins with the option.
 fn check(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     let mut keep = |option: &str, result: io::Result<()>| {
@@ -57,7 +54,7 @@ fn check(config: &Config) -> Vec<String> {
     if let Some(policy) = &config.tls {
         keep("--tls", tls::Server::new(policy, &config.greeting.host_name).map(drop));
     }
-    // Their errors say themselves what they are about.
+    // These errors name their file.
     problems.extend(account::check_files(config));
     if session::nologin_text(&config.config_dir).is_some() {
         problems.push("nologin: it is there, and nobody may log in".to_owned());
@@ -74,13 +71,13 @@ fn can_listen(address: SocketAddr) -> io::Result<()> {
     match sockets::listen(address, 1) {
         Ok(_) => Ok(()),
         Err(err) if err.kind() == io::ErrorKind::AddrInUse => Ok(()),
-        // As at a start: a machine without IPv6 still has IPv4.
+        // A start accepts that too: a machine without IPv6 still has IPv4.
         Err(err) if address.ip().is_unspecified() && server::has_no_family(&err) => Ok(()),
         Err(err) => Err(server::cannot_listen(address, &err)),
     }
 }
 
-/// Ports below 1024 are root's.
+/// Ports below 1024 are for root alone.
 fn may_listen_at(port: u16) -> io::Result<()> {
     match sockets::listen(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), 1) {
         Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {

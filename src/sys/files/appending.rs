@@ -1,8 +1,8 @@
-//! Files that the server appends to for years, by a path of the administrator's: no other account
-//! can lead the server to a file that it did not make, and opening waits for nobody.
+//! Opening a log file by a path of the administrator's. No other account can make the server append to
+//! another file, and opening never waits.
 //!
-//! An account may put a link, or another file, into a directory of its own. So the way is walked by
-//! descriptors, and below such a directory neither links nor the files of others count.
+//! An account may put a link, or another file, into a directory of its own. So the path is walked with a
+//! descriptor for each directory, and below such a directory neither links nor files of others are taken.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -22,62 +22,64 @@ const MOST_LINKS: usize = 40;
 
 /// Opens the file at `path` to append to; with `create`, makes it with mode 0640 if it is not there.
 ///
-/// Of a FIFO the server is a reader too, so that neither opening it nor writing waits for one, and
-/// what is written meanwhile is kept, as much as the system has room for.
+/// A FIFO is opened for reading too, so that neither opening it nor writing to it waits for a reader.
+/// Records stay in it until somebody reads them, as long as there is room.
 ///
 /// # Errors
-/// `PermissionDenied` for what an account other than root and ours may have put there.
-/// The text begins with the path.
+/// `PermissionDenied` if the file may be one that another account has put there. The text begins with
+/// the path.
 pub(crate) fn open_to_append(path: &Path, create: bool) -> io::Result<File> {
     open(path, create).map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
 }
 
 fn open(path: &Path, create: bool) -> io::Result<File> {
-    let end = End::of(path)?;
-    match end.open(OFlags::WRONLY, create) {
-        Ok(file) if FileType::from_raw_mode(fstat(&file)?.st_mode).is_fifo() => end.open(OFlags::RDWR, false),
+    let located = Located::find(path)?;
+    match located.open(OFlags::WRONLY, create) {
+        Ok(file) if FileType::from_raw_mode(fstat(&file)?.st_mode).is_fifo() => {
+            located.open(OFlags::RDWR, false)
+        }
         Err(err) if Errno::from_io_error(&err) == Some(Errno::NXIO) => {
             log::warn!("{}: nobody reads from this FIFO yet", path.display());
-            end.open(OFlags::RDWR, false)
+            located.open(OFlags::RDWR, false)
         }
         other => other,
     }
 }
 
-/// Where a path ends: a directory, and a name in it.
-struct End {
-    place: Place,
+/// The end of a path: a directory, and a name in it.
+struct Located {
+    directory: Directory,
     name: OsString,
-    /// The link of an open file in /proc, such as the one behind /dev/stdout, which is followed.
+    /// The name is a link in /proc to an open file, such as the one behind /dev/stdout.
     is_descriptor: bool,
 }
 
-/// A directory on the way.
-struct Place {
+/// A directory on the path.
+struct Directory {
     fd: OwnedFd,
     whose: Whose,
 }
 
 #[derive(Clone, Copy)]
 enum Whose {
-    /// Root's or ours, as all those before it.
+    /// It belongs to root or to us, as do all directories before it.
     Ours,
-    /// Everybody may put something there, and move only that, as in /tmp.
+    /// Everybody may put files there, but move and remove only their own, as in /tmp.
     Shared,
-    /// Another account may put there what it likes, or move it there.
+    /// Another account may put there, or move there, any file.
     Others { uid: u32 },
 }
 
-impl End {
-    fn of(path: &Path) -> io::Result<End> {
+impl Located {
+    fn find(path: &Path) -> io::Result<Located> {
         let mut left: VecDeque<OsString> = names(path).collect();
-        let mut place = Place::root()?;
+        let mut directory = Directory::root()?;
         let (mut links, mut by_kernel) = (0, path.starts_with("/proc"));
         while let Some(name) = left.pop_front() {
             if by_kernel && left.is_empty() {
-                return Ok(End { place, name, is_descriptor: true });
+                return Ok(Located { directory, name, is_descriptor: true });
             }
-            let meta = match place.look_at(&name) {
+            let meta = match directory.look_at(&name) {
                 Err(Errno::NOENT) if left.is_empty() => None,
                 found => Some(found?),
             };
@@ -87,17 +89,17 @@ impl End {
                     if links > MOST_LINKS {
                         return Err(Errno::LOOP.into());
                     }
-                    let target = place.read_link(&name)?;
+                    let target = directory.read_link(&name)?;
                     if target.is_absolute() {
-                        place = Place::root()?;
-                        // What the kernel's own links say is not always a path.
+                        directory = Directory::root()?;
+                        // The text of a link in /proc is not always a path.
                         by_kernel = target.starts_with("/proc");
                     }
                     names(&target).rev().for_each(|name| left.push_front(name));
                 }
-                Some(FileType::Directory) => place = place.enter(&name)?,
+                Some(FileType::Directory) => directory = directory.enter(&name)?,
                 Some(_) if !left.is_empty() => return Err(Errno::NOTDIR.into()),
-                _ => return Ok(End { place, name, is_descriptor: false }),
+                _ => return Ok(Located { directory, name, is_descriptor: false }),
             }
         }
         Err(io::ErrorKind::IsADirectory.into())
@@ -108,31 +110,31 @@ impl End {
         flags.set(OFlags::CREATE, create);
         flags.set(OFlags::NOFOLLOW, !self.is_descriptor);
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
-        let file = openat(&self.place.fd, &self.name, flags, mode)?;
-        self.place.check(&fstat(&file)?)?;
+        let file = openat(&self.directory.fd, &self.name, flags, mode)?;
+        self.directory.check(&fstat(&file)?)?;
         Ok(File::from(file))
     }
 }
 
-impl Place {
-    fn root() -> io::Result<Place> {
+impl Directory {
+    fn root() -> io::Result<Directory> {
         let fd = openat(CWD, "/", SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let whose = Whose::from(&fstat(&fd)?);
-        Ok(Place { fd, whose })
+        Ok(Directory { fd, whose })
     }
 
     fn look_at(&self, name: &OsStr) -> rustix::io::Result<Stat> {
         statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    fn enter(&self, name: &OsStr) -> io::Result<Place> {
+    fn enter(&self, name: &OsStr) -> io::Result<Directory> {
         let flags = SEARCH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = openat(&self.fd, name, flags, Mode::empty())?;
         let whose = match self.whose {
             Whose::Others { .. } => self.whose,
             Whose::Ours | Whose::Shared => Whose::from(&fstat(&fd)?),
         };
-        Ok(Place { fd, whose })
+        Ok(Directory { fd, whose })
     }
 
     fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
@@ -145,8 +147,8 @@ impl Place {
         Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
-    /// Whether a file may be there for us. A file that an account has made in its own directory harms
-    /// nobody else; a second name may be that of somebody else's file.
+    /// Checks that nobody is harmed by what we append to `file`. The owner of the directory may have its
+    /// own file there; a file with a second name may be somebody else's.
     fn check(&self, file: &Stat) -> io::Result<()> {
         let allowed = match self.whose {
             Whose::Ours => return Ok(()),
@@ -157,12 +159,12 @@ impl Place {
     }
 
     fn denied(&self, what: &str) -> io::Error {
-        let place = match self.whose {
+        let directory = match self.whose {
             Whose::Ours => "in a directory of ours".to_owned(),
             Whose::Shared => "in a directory for everybody".to_owned(),
             Whose::Others { uid } => format!("below a directory of another account (uid {uid})"),
         };
-        io::Error::new(io::ErrorKind::PermissionDenied, format!("{what} {place}"))
+        io::Error::new(io::ErrorKind::PermissionDenied, format!("{what} {directory}"))
     }
 }
 
