@@ -168,6 +168,11 @@ impl Reply {
         self.code
     }
 
+    /// 1yz: another reply follows.
+    pub(crate) fn is_preliminary(&self) -> bool {
+        (self.code as u16) < 200
+    }
+
     /// 4yz and 5yz: the action was not done.
     pub(crate) fn is_negative(&self) -> bool {
         self.code as u16 >= 400

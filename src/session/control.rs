@@ -44,6 +44,8 @@ pub(crate) struct ControlConnection {
     pub presence: Arc<Presence>,
     /// The client has closed its half.
     ended: bool,
+    /// A data connection may have used the client's ticket up.
+    owes_ticket: bool,
     /// The server is going down, and what the client had sent by then was taken.
     closing: bool,
 }
@@ -80,6 +82,7 @@ impl ControlConnection {
             local,
             presence,
             ended: false,
+            owes_ticket: false,
             closing: false,
         })
     }
@@ -201,9 +204,18 @@ impl ControlConnection {
         }
     }
 
+    /// The next final reply brings a ticket along, for the next data connection under TLS.
+    pub(crate) fn owe_ticket(&mut self) {
+        self.owes_ticket = true;
+    }
+
     /// Sends a reply, in one write.
     pub(crate) fn send(&mut self, reply: &Reply) -> io::Result<()> {
         log::debug!("<--- {}", reply.for_log());
+        if self.owes_ticket && !reply.is_preliminary() {
+            self.owes_ticket = false;
+            self.tls.as_mut().map_or(Ok(()), |tls| tls.write_ticket())?;
+        }
         self.send_bytes(&reply.to_wire())
     }
 

@@ -118,7 +118,7 @@ impl Session {
 /// How the data connection of one transfer is secured.
 pub(super) struct DataProtection {
     binding: Binding,
-    direction: Direction,
+    with_ticket: bool,
     require_reuse: bool,
 }
 
@@ -129,7 +129,8 @@ impl DataProtection {
         let config = &session.services.config;
         Some(DataProtection {
             binding,
-            direction,
+            // The client of an upload gets one with the last reply, unless CCC has ended TLS there.
+            with_ticket: direction == Direction::Outgoing || session.control.tls().is_none(),
             require_reuse: config.tls.as_ref().is_none_or(|policy| policy.require_reuse),
         })
     }
@@ -139,7 +140,7 @@ impl DataProtection {
         connection: &mut DataConnection,
         watch: &mut dyn Watch,
     ) -> Result<(), OpenError> {
-        let tls = self.binding.data(self.direction).map_err(OpenError::Handshake)?;
+        let tls = self.binding.data(self.with_ticket).map_err(OpenError::Handshake)?;
         connection.secure(tls, self.require_reuse, watch)
     }
 }

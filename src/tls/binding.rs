@@ -11,17 +11,14 @@ use rustls::crypto::SecureRandom;
 use rustls::server::{ProducesTickets, StoresServerSessions};
 
 use super::TlsConnection;
-use crate::events::Direction;
 use crate::sys::crypt::is_same_secret;
 
-/// Tickets that a control connection's handshake gives out, for clients that
-/// use each only once: what those get on data connections that they only write
-/// to, they never read.
-const CONTROL_TICKETS: usize = 8;
+/// Tickets that a control connection's handshake gives out. Each transfer's last reply brings another.
+const CONTROL_TICKETS: usize = 2;
 /// And to clients that ask for a number (RFC 9149).
 const MOST_TICKETS: usize = 64;
-/// Tickets of a data connection that the client reads from.
-const DATA_TICKETS: usize = 2;
+/// Tickets of a data connection whose client reads them, as OpenSSL's servers have it.
+const DATA_TICKETS: usize = 1;
 /// Sessions of data connections that are remembered, beside all those of the
 /// control connection.
 const REMEMBERED: usize = 32;
@@ -33,8 +30,7 @@ const LIFETIME: u32 = 7 * 24 * 3600;
 #[derive(Clone)]
 pub(crate) struct Binding {
     control: Arc<ServerConfig>,
-    /// To the client, and from it.
-    data: [Arc<ServerConfig>; 2],
+    data: Arc<ServerConfig>,
     sessions: Arc<Sessions>,
 }
 
@@ -47,15 +43,11 @@ impl Binding {
         control.send_tls13_tickets = CONTROL_TICKETS;
         control.max_tls13_tickets = MOST_TICKETS;
         control.alpn_protocols = vec![b"ftp".to_vec()];
-        let mut to_client = control.clone();
-        to_client.send_tls13_tickets = DATA_TICKETS;
-        to_client.max_tls13_tickets = 0;
-        to_client.alpn_protocols = vec![b"ftp-data".to_vec(), b"ftp".to_vec()];
-        // A client that closes the connection with a ticket in it unread resets
-        // it, and may lose the end of its upload by that.
-        let mut from_client = to_client.clone();
-        from_client.send_tls13_tickets = 0;
-        Binding { control: Arc::new(control), data: [Arc::new(to_client), Arc::new(from_client)], sessions }
+        let mut data = control.clone();
+        data.send_tls13_tickets = DATA_TICKETS;
+        data.max_tls13_tickets = 0;
+        data.alpn_protocols = vec![b"ftp-data".to_vec(), b"ftp".to_vec()];
+        Binding { control: Arc::new(control), data: Arc::new(data), sessions }
     }
 
     pub(crate) fn control(&self) -> io::Result<TlsConnection> {
@@ -64,14 +56,16 @@ impl Binding {
 
     /// Until the connection has proved that it belongs here, its own sessions must prove
     /// nothing: they are set apart, for `TlsConnection::keep_sessions`.
-    pub(crate) fn data(&self, direction: Direction) -> io::Result<TlsConnection> {
-        let config = match direction {
-            Direction::Outgoing => &self.data[0],
-            Direction::Incoming => &self.data[1],
-        };
-        let apart = Arc::new(Sessions::new(config, Some(Arc::clone(&self.sessions))));
-        let mut config = ServerConfig::clone(config);
+    ///
+    /// `with_ticket`: under TLS 1.3 the client gets a ticket at the handshake. A client that closes
+    /// the connection without having read it resets the connection, and may lose the end of its upload.
+    pub(crate) fn data(&self, with_ticket: bool) -> io::Result<TlsConnection> {
+        let apart = Arc::new(Sessions::new(&self.data, Some(Arc::clone(&self.sessions))));
+        let mut config = ServerConfig::clone(&self.data);
         apart.serve(&mut config);
+        if !with_ticket {
+            config.send_tls13_tickets = 0;
+        }
         TlsConnection::new(Arc::new(config), Some(apart))
     }
 

@@ -23,6 +23,8 @@ mod self_signed;
 mod server;
 #[cfg(feature = "tls")]
 mod stream;
+#[cfg(feature = "tls")]
+mod tickets;
 #[cfg(not(feature = "tls"))]
 mod without;
 

@@ -14,7 +14,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 
 use super::certificates::{self, Certificates, Stamps};
-use super::{Binding, self_signed};
+use super::{Binding, self_signed, tickets};
 use crate::config::{ClientAuth, TlsPolicy};
 
 /// How often the files are looked at, at most.
@@ -41,7 +41,7 @@ impl Server {
     /// # Errors
     /// They begin with the file that is wrong.
     pub(crate) fn new(policy: &TlsPolicy, host: &str) -> io::Result<Server> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(tickets::resending(ring::default_provider()));
         let own = if policy.self_signed {
             Some(Arc::new(Certificates(vec![Arc::new(self_signed::make(host, &provider)?)])))
         } else {

@@ -8,7 +8,7 @@ use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use super::binding::Sessions;
 use super::names::names_in;
-use super::{Pulled, truncated};
+use super::{Pulled, tickets, truncated};
 
 /// How much ciphertext of a transfer is read at once. rustls by itself would
 /// read a quarter of a record.
@@ -24,6 +24,8 @@ pub(crate) struct TlsConnection {
     ended: bool,
     /// A data connection's own sessions.
     apart: Option<Arc<Sessions>>,
+    /// The ticket that the client got at the handshake, under TLS 1.3.
+    ticket: Option<Vec<u8>>,
 }
 
 impl TlsConnection {
@@ -31,7 +33,7 @@ impl TlsConnection {
         let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
         // Whoever writes waits until it is sent.
         tls.set_buffer_limit(None);
-        Ok(TlsConnection { tls, inbox: Vec::new(), taken: 0, ended: false, apart })
+        Ok(TlsConnection { tls, inbox: Vec::new(), taken: 0, ended: false, apart, ticket: None })
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
@@ -82,10 +84,14 @@ impl TlsConnection {
     }
 
     fn process(&mut self) -> io::Result<()> {
-        let state = self
-            .tls
-            .process_new_packets()
-            .map_err(|err| io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {err}")))?;
+        let (state, ticket) = match self.tls.is_handshaking() {
+            true => tickets::noting(|| self.tls.process_new_packets()),
+            false => (self.tls.process_new_packets(), None),
+        };
+        if ticket.is_some() {
+            self.ticket = ticket;
+        }
+        let state = state.map_err(|err| io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {err}")))?;
         self.ended |= state.peer_has_closed();
         Ok(())
     }
@@ -153,6 +159,12 @@ impl TlsConnection {
     /// Takes all of `plain`, to be sent in records of 16 KiB.
     pub(crate) fn write(&mut self, plain: &[u8]) -> io::Result<()> {
         self.tls.writer().write_all(plain)
+    }
+
+    /// Has the client get the ticket of the handshake again, in front of what is written next.
+    pub(crate) fn write_ticket(&mut self) -> io::Result<()> {
+        let Some(ticket) = &self.ticket else { return Ok(()) };
+        tickets::sending(|| self.tls.writer().write_all(ticket))
     }
 
     /// Sends as much as `sink` takes; whether that was all.

@@ -56,6 +56,8 @@ mod test_config;
 
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_reuse;
 
 mod confinement;
 mod crowd;

@@ -151,7 +151,7 @@ fn ccc_gives_the_protection_up_where_that_is_allowed() {
 }
 
 /// Both say close_notify; then there is no TLS any more.
-fn back_in_the_clear(client: TlsClient) -> TcpStream {
+pub(crate) fn back_in_the_clear(client: TlsClient) -> TcpStream {
     let mut control = client.control;
     let mut nothing = Vec::new();
     control.read_to_end(&mut nothing).expect("close_notify");

@@ -5,15 +5,16 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::crypto::{ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, NamedGroup, SignatureScheme, StreamOwned,
     SupportedProtocolVersion,
 };
 
@@ -75,6 +76,34 @@ pub(crate) fn certificate(name: &str) -> CertificateDer<'static> {
 /// A client with a memory for sessions of its own. It believes every certificate.
 pub(crate) fn config(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     builder(versions).with_no_client_auth()
+}
+
+/// A memory for one ticket of TLS 1.3: a newer one takes its place, and who uses it has none.
+#[derive(Debug, Default)]
+pub(crate) struct NewestTicket(Mutex<Option<Tls13ClientSessionValue>>);
+
+impl ClientSessionStore for NewestTicket {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        *self.0.lock().expect("nobody panics") = Some(ticket);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.lock().expect("nobody panics").take()
+    }
 }
 
 /// The same, with the certificate of tests/data/tls/client.pem.

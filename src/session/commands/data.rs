@@ -86,7 +86,7 @@ impl Session {
             }
             _ => Ok(connection),
         });
-        match secured {
+        let outcome = match secured {
             Err(error) => end(0, Err(Failure::NotOpened(error))),
             Ok(mut connection) => match run(&mut connection, &mut watch) {
                 Ok(moved) => {
@@ -101,7 +101,11 @@ impl Session {
                     end(moved, Err(failure))
                 }
             },
+        };
+        if protection.is_some() {
+            self.control.owe_ticket();
         }
+        outcome
     }
 
     /// The final reply to a transfer; `unique` is the name that STOU found.
