@@ -110,11 +110,7 @@ impl DataConnection {
     /// Ends an upload that was refused: what the client sends is read and thrown away for a moment,
     /// so that it reads the reply in place of a reset.
     pub(crate) fn turn_away(mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.close();
-            // The client may take it or not.
-            let _ = tls.push(&mut &self.stream);
-        }
+        self.say_end();
         if self.stream.shutdown(Shutdown::Write).is_ok() {
             self.drain(usize::MAX);
         }
