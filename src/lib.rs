@@ -27,9 +27,11 @@
 //! test_support.rs  what tests stand on: a directory, numbers from a seed
 //! ```
 //!
-//! `start` uses `cli`, `operator` and `server`; `server` uses `session`; `session` uses `clients`,
-//! `account`, `vfs` and `dtp`, which do not know each other; all of them use what stands below.
-//! `tests/docs` holds every `use crate::` against that.
+//! `start` uses `cli` and `server`; `cli` the questions of `operator`; `server` uses `operator` and
+//! `session`, `operator` uses `session`; `session` uses `clients`, `account`, `vfs` and `dtp`, which do
+//! not know each other. All of them use what stands below; `helpers`, `tls` and `logging` do not know
+//! each other either, and `config`, `proto` and `sys` use nothing of ferryd. `tests/docs/layers.rs`
+//! reads every path in the sources and holds it against that.
 
 mod account;
 mod cli;
