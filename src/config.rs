@@ -284,6 +284,8 @@ pub(crate) struct DataPolicy {
     pub active_source_port: Option<u16>,
     /// `--data-peer-check`: the data connection must come from the control connection's peer.
     pub peer_check: bool,
+    /// `--ebcdic`: the number of the code page that TYPE E means.
+    pub ebcdic: u16,
     /// `-R`: PORT and EPRT may name any address and port.
     pub foreign: bool,
     /// `--connect-timeout`: for the data connection to be set up, its TLS handshake included.
@@ -306,6 +308,7 @@ impl Default for DataPolicy {
             epsv: true,
             active_source_port: None,
             peer_check: true,
+            ebcdic: 1047,
             foreign: false,
             connect_timeout: Duration::from_secs(60),
             timeout: Duration::from_secs(300),

@@ -3,7 +3,7 @@
 
 use crate::account;
 use crate::proto::argument::Argument;
-use crate::proto::codec::{Inbound, Outbound, Step};
+use crate::proto::codec::{CodePage, Inbound, Outbound, Step};
 use crate::proto::command::{self, ParseError};
 use crate::proto::facts::FactSet;
 use crate::proto::glob::Pattern;
@@ -90,18 +90,26 @@ pub struct Composition(TransferParameters);
 impl Composition {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Composition> {
-        let ascii = RepresentationType::Ascii(FormatControl::NonPrint);
-        let modes = [TransferMode::Stream, TransferMode::Block];
-        [RepresentationType::Image, ascii].into_iter().flat_map(move |representation| {
-            modes.into_iter().map(move |mode| {
-                Composition(TransferParameters { representation, structure: Structure::File, mode })
+        let types = [
+            RepresentationType::Image,
+            RepresentationType::Ascii(FormatControl::NonPrint),
+            RepresentationType::Ebcdic(FormatControl::NonPrint),
+        ];
+        let modes = [TransferMode::Stream, TransferMode::Block, TransferMode::Compressed];
+        types.into_iter().flat_map(move |representation| {
+            modes.into_iter().flat_map(move |mode| {
+                [Structure::File, Structure::Record].map(|structure| {
+                    let page = CodePage::default();
+                    Composition(TransferParameters { representation, structure, mode, page })
+                })
             })
         })
     }
 
     /// The bytes of a file come back as they were.
     pub fn is_faithful(self) -> bool {
-        !self.0.representation.is_text()
+        !matches!(self.0.representation, RepresentationType::Ascii(_))
+            || self.0.structure == Structure::Record
     }
 
     /// What a file becomes on the data connection, read in pieces of `cut` bytes.

@@ -77,6 +77,7 @@ fn config(dir: &Path) -> Config {
             shell_check: true,
         },
         data: DataPolicy {
+            ebcdic: 1047,
             passive_ports: (1024, 65535),
             passive_address: None,
             passive_address_exempt: vec![],

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::Options;
 use super::values::{
-    ban, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of, per_cent,
-    ports, seconds, seconds_or_forever, session, size, strict,
+    ban, code_page, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of,
+    per_cent, ports, seconds, seconds_or_forever, session, size, strict,
 };
 use crate::config::{AuthMethod, Chroot, ClientAuth, LogFormat, TlsRequired, WtmpUse};
 
@@ -218,6 +218,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     value("", "upload-mode", "MODE", "octal mode of new files (666 without the umask)",
         parse!(files.upload_mode, |word| octal(word).map(Some))).of(Files),
 
+    value("", "ebcdic", "PAGE", "what TYPE E is: 1047 (the default), 037, 273, 500 or 1140",
+        parse!(data.ebcdic, code_page)).of(Data),
     value("", "passive-ports", "LO-HI", "ports that PASV listens on (49152-65535); LO+: as many as clients",
         parse!(passive_ports, ports)).of(Data),
     value("", "passive-address", "ADDR", "the address that PASV names: a number or a host name",

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{Ban, Cidr, PassivePorts};
+use crate::proto::codec::CodePage;
 use crate::proto::command;
 
 /// "No limit" for a time. The system counts waits in milliseconds in 32 bits, and this fits.
@@ -183,6 +184,12 @@ pub(super) fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, Stri
             Err(format!("`{word}` is not one of {}", names.join(", ")))
         }
     }
+}
+
+/// The number of a code page of EBCDIC.
+pub(crate) fn code_page(word: &str) -> Result<u16, String> {
+    let number = word.parse().ok().filter(|&number| CodePage::by_number(number).is_some());
+    number.ok_or_else(|| format!("`{word}`: 1047, 037, 273, 500 or 1140"))
 }
 
 /// `strict`, or nothing.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::error::TransferError;
 use super::watch::{self, LATE, Progress, Watch};
 use crate::proto::codec::{AsciiEncoder, ConvertedOffset, Sought};
-use crate::proto::params::{RepresentationType, TransferParameters};
+use crate::proto::params::{RepresentationType, Structure, TransferParameters};
 use crate::sys::sockets;
 
 const CHUNK: usize = 128 << 10;
@@ -28,7 +28,7 @@ pub(crate) fn ascii_file_size(file: &File) -> io::Result<u64> {
 
 /// Whether `file_offset` reads the file.
 pub(crate) fn offset_is_read(parameters: &TransferParameters) -> bool {
-    parameters.representation != RepresentationType::Image
+    matches!(parameters.representation, RepresentationType::Ascii(_))
 }
 
 /// The byte of `file`, of `size` bytes, that REST's `offset` means in these parameters. `None`: it is
@@ -42,7 +42,11 @@ pub(crate) fn file_offset(
 ) -> Result<Option<u64>, TransferError> {
     match parameters.representation {
         _ if offset == 0 => Ok(Some(0)),
-        RepresentationType::Image => Ok(Some(offset).filter(|&offset| offset <= size)),
+        // Records are not counted in bytes.
+        _ if parameters.structure == Structure::Record => Ok(None),
+        RepresentationType::Image | RepresentationType::Ebcdic(_) => {
+            Ok(Some(offset).filter(|&offset| offset <= size))
+        }
         RepresentationType::Ascii(_) => ascii_file_offset(file, size, offset, watch),
     }
 }

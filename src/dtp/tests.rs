@@ -73,6 +73,7 @@ impl Watch for Departed {
 
 fn policy(timeout: Duration) -> DataPolicy {
     DataPolicy {
+        ebcdic: 1047,
         passive_ports: (49152, 65535),
         passive_address: None,
         passive_address_exempt: Vec::new(),

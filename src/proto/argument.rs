@@ -72,8 +72,10 @@ impl<'a> Argument<'a> {
             [b"I"] | [b"L", b"8"] | [b"L8"] => Ok(RepresentationType::Image),
             [b"L"] => Err(SyntaxError::Malformed("TYPE L needs a byte size.")),
             [b"L", size] if decimal(size).is_some() => Err(SyntaxError::Unsupported("Byte size must be 8.")),
-            [b"E"] | [b"E", b"N" | b"T" | b"C"] => Err(SyntaxError::Unsupported("Type E not implemented.")),
-            _ => Err(SyntaxError::Malformed("The types are A, I and L 8.")),
+            [b"E"] | [b"E", b"N"] => Ok(RepresentationType::Ebcdic(FormatControl::NonPrint)),
+            [b"E", b"T"] => Ok(RepresentationType::Ebcdic(FormatControl::Telnet)),
+            [b"E", b"C"] => Ok(RepresentationType::Ebcdic(FormatControl::CarriageControl)),
+            _ => Err(SyntaxError::Malformed("The types are A, E, I and L 8.")),
         }
     }
 
@@ -192,19 +194,23 @@ mod tests {
     #[test]
     fn type_codes_are_rfc_959s() {
         use FormatControl::{CarriageControl, NonPrint, Telnet};
-        use RepresentationType::{Ascii, Image};
+        use RepresentationType::{Ascii, Ebcdic, Image};
         for (text, want) in [
             ("A", Ascii(NonPrint)),
             ("a n", Ascii(NonPrint)),
             ("A T", Ascii(Telnet)),
             ("A C", Ascii(CarriageControl)),
+            ("E", Ebcdic(NonPrint)),
+            ("e n", Ebcdic(NonPrint)),
+            ("E T", Ebcdic(Telnet)),
+            ("E C", Ebcdic(CarriageControl)),
             ("I", Image),
             ("L 8", Image),
             ("l8", Image),
         ] {
             assert_eq!(Argument(text.as_bytes()).representation_type(), Ok(want), "{text}");
         }
-        for text in ["E", "E N", "L 36"] {
+        for text in ["L 7", "L 36"] {
             assert!(
                 matches!(Argument(text.as_bytes()).representation_type(), Err(SyntaxError::Unsupported(_))),
                 "{text}"

@@ -1,12 +1,16 @@
 //! The transfer parameters of RFC 959 section 3.1: what TYPE, STRU and MODE say of how a
 //! file's bytes travel. What they make of those bytes is `codec`'s business.
 
+use super::codec::CodePage;
+
 /// TYPE, STRU and MODE together. The default is section 5.1's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TransferParameters {
     pub representation: RepresentationType,
     pub structure: Structure,
     pub mode: TransferMode,
+    /// Which EBCDIC TYPE E means; the administrator's choice.
+    pub page: CodePage,
 }
 
 /// How the bytes of a file are to be understood: the TYPE command.
@@ -14,6 +18,8 @@ pub(crate) struct TransferParameters {
 pub(crate) enum RepresentationType {
     /// `A`: lines, ended by CR LF on the data connection.
     Ascii(FormatControl),
+    /// `E`: the same in EBCDIC.
+    Ebcdic(FormatControl),
     /// `I` and `L 8`: bytes.
     Image,
 }
@@ -49,6 +55,8 @@ pub(crate) enum Structure {
     /// `F`: bytes, one after the other.
     #[default]
     File,
+    /// `R`: records, which are lines on this host.
+    Record,
 }
 
 /// How the bytes are packed for the data connection: the MODE command.
@@ -59,6 +67,8 @@ pub(crate) enum TransferMode {
     Stream,
     /// `B`: in blocks, of which one says that it is the last.
     Block,
+    /// `C`: in strings, of which those that repeat a byte are short; one says that it is the last.
+    Compressed,
 }
 
 impl TransferMode {

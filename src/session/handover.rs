@@ -47,7 +47,7 @@ impl Session {
             return Err(self.start_over(None));
         }
         self.forget_login();
-        self.parameters = Parameters::new(self.services.config.limits.idle_timeout);
+        self.parameters = Parameters::new(&self.services.config);
         self.leftover.restart_at = 0;
         self.forget_host();
         self.protection.begin_again();

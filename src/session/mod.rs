@@ -110,12 +110,11 @@ enum End {
 
 impl Session {
     fn new(control: ControlConnection, slot: Slot, services: Arc<Services>) -> Session {
-        let limits = &services.config.limits;
         let virtual_host = services.hosts.read().at(control.local.ip());
         Session {
             virtual_host,
             asked_host: None,
-            parameters: Parameters::new(limits.idle_timeout),
+            parameters: Parameters::new(&services.config),
             control,
             protection: Protection::default(),
             slot,

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use crate::account::{Account, AccountKind};
 use crate::clients::{Tally, UserSlot};
-use crate::config::{FilePolicy, Limits};
+use crate::config::{Config, FilePolicy, Limits};
 use crate::dtp::DataPort;
 use crate::logging::LoginRecord;
+use crate::proto::codec::CodePage;
 use crate::proto::command::Choices;
 use crate::proto::facts::FactSet;
 use crate::proto::params::TransferParameters;
@@ -110,9 +111,11 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    pub(crate) fn new(idle_timeout: Duration) -> Parameters {
+    pub(crate) fn new(config: &Config) -> Parameters {
+        let page = CodePage::by_number(config.data.ebcdic).unwrap_or_default();
+        let idle_timeout = config.limits.idle_timeout;
         Parameters {
-            transfer: TransferParameters::default(),
+            transfer: TransferParameters { page, ..TransferParameters::default() },
             data_port: DataPort::Unset,
             epsv_all: false,
             choices: Choices { facts: FactSet::ALL },

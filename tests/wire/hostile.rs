@@ -197,7 +197,7 @@ fn a_thousand_commands_at_once_are_answered_in_order() {
         ("RNTO x", 503),
         ("SIZE none", 550),
         ("XYZZY", 500),
-        ("TYPE E", 504),
+        ("TYPE L 7", 504),
     ];
     let script: Vec<_> = commands.iter().cycle().take(1000).collect();
     client.raw(script.iter().map(|(line, _)| format!("{line}\r\n")).collect::<String>());

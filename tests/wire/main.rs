@@ -19,6 +19,7 @@ mod user_file;
 
 mod paths;
 mod rename;
+mod representation;
 mod store;
 
 mod ascii;

@@ -5,6 +5,7 @@ use crate::dtp::connection::DataConnection;
 use crate::dtp::error::{TransferError, TransferFailure, TransferLimits};
 use crate::dtp::flow::Flow;
 use crate::dtp::watch::{Progress, Verdict, Watch};
+use crate::proto::codec::CodePage;
 use crate::proto::codec::Outbound;
 use crate::proto::params::{FormatControl, RepresentationType, Structure, TransferMode, TransferParameters};
 use crate::sys::sockets;
@@ -25,7 +26,12 @@ const IMAGE: TransferParameters = in_type(RepresentationType::Image);
 const ASCII: TransferParameters = in_type(RepresentationType::Ascii(FormatControl::NonPrint));
 
 const fn in_type(representation: RepresentationType) -> TransferParameters {
-    TransferParameters { representation, structure: Structure::File, mode: TransferMode::Stream }
+    TransferParameters {
+        representation,
+        structure: Structure::File,
+        mode: TransferMode::Stream,
+        page: CodePage::Ibm1047,
+    }
 }
 
 /// A file in a directory of its own.

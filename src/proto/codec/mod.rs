@@ -8,10 +8,18 @@
 
 mod ascii;
 mod block;
+mod compressed;
+mod ebcdic;
+mod record;
 
 pub(crate) use ascii::{AsciiDecoder, AsciiEncoder, ConvertedOffset, Sought};
 
+pub(crate) use ebcdic::CodePage;
+
 use block::{BlockDecoder, BlockEncoder};
+use compressed::{CompressedDecoder, CompressedEncoder};
+use ebcdic::Translation;
+use record::{RecordDecoder, RecordEncoder};
 
 use super::params::{RepresentationType, Structure, TransferMode, TransferParameters};
 
@@ -69,9 +77,11 @@ impl Outbound {
     /// A file's bytes in these parameters.
     pub(crate) fn new(parameters: &TransferParameters) -> Outbound {
         let mut stages = Outbound(Vec::new());
-        match parameters.representation {
-            RepresentationType::Image => (),
-            RepresentationType::Ascii(_) => stages.add(AsciiEncoder::default()),
+        match (parameters.representation, parameters.structure) {
+            (RepresentationType::Ascii(_), Structure::File) => stages.add(AsciiEncoder::default()),
+            // The ends of lines are ends of records.
+            (RepresentationType::Ascii(_), Structure::Record) | (RepresentationType::Image, _) => (),
+            (RepresentationType::Ebcdic(..), _) => stages.add(Translation::to_ebcdic(parameters.page)),
         }
         stages.pack(parameters);
         stages
@@ -80,14 +90,24 @@ impl Outbound {
     /// A listing, whose lines are made with the network's line ends in every type.
     pub(crate) fn listing(parameters: &TransferParameters) -> Outbound {
         let mut stages = Outbound(Vec::new());
+        let is_ebcdic = matches!(parameters.representation, RepresentationType::Ebcdic(..));
+        if is_ebcdic || parameters.structure == Structure::Record {
+            stages.add(HostLines::default());
+        }
+        if is_ebcdic {
+            stages.add(Translation::to_ebcdic(parameters.page));
+        }
         stages.pack(parameters);
         stages
     }
 
     fn pack(&mut self, parameters: &TransferParameters) {
-        match (parameters.structure, parameters.mode) {
-            (Structure::File, TransferMode::Stream) => (),
-            (Structure::File, TransferMode::Block) => self.add(BlockEncoder),
+        let (filler, new_line) = (parameters.filler(), parameters.record_end());
+        match (parameters.mode, new_line) {
+            (TransferMode::Stream, None) => (),
+            (TransferMode::Stream, Some(new_line)) => self.add(RecordEncoder::new(new_line)),
+            (TransferMode::Block, _) => self.add(BlockEncoder::new(new_line)),
+            (TransferMode::Compressed, _) => self.add(CompressedEncoder::new(filler, new_line)),
         }
     }
 
@@ -129,16 +149,55 @@ fn encode_through(stages: &mut [Layer<dyn Encoder>], chunk: &[u8], out: &mut Vec
     }
 }
 
+impl TransferParameters {
+    /// What ends a record, before its end becomes a mark; `None` in file structure.
+    fn record_end(&self) -> Option<u8> {
+        let new_line = match self.representation {
+            RepresentationType::Ebcdic(..) => ebcdic::NEW_LINE,
+            RepresentationType::Ascii(_) | RepresentationType::Image => b'\n',
+        };
+        (self.structure == Structure::Record).then_some(new_line)
+    }
+
+    /// What compressed mode takes for filling: a space of the type's, or zero.
+    fn filler(&self) -> u8 {
+        match self.representation {
+            RepresentationType::Ascii(_) => b' ',
+            RepresentationType::Ebcdic(..) => ebcdic::SPACE,
+            RepresentationType::Image => 0,
+        }
+    }
+}
+
+/// The network's lines to those of this host, on the way out: what listings are made of.
+#[derive(Debug, Default)]
+struct HostLines(AsciiDecoder);
+
+impl Encoder for HostLines {
+    fn encode(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        // It takes every stream.
+        let _ = self.0.decode(chunk, out);
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        let _ = self.0.finish(out);
+    }
+}
+
 impl Inbound {
     pub(crate) fn new(parameters: &TransferParameters) -> Inbound {
         let mut stages = Inbound(Vec::new());
-        match (parameters.structure, parameters.mode) {
-            (Structure::File, TransferMode::Stream) => (),
-            (Structure::File, TransferMode::Block) => stages.add(BlockDecoder::default()),
+        let (filler, new_line) = (parameters.filler(), parameters.record_end());
+        match (parameters.mode, new_line) {
+            (TransferMode::Stream, None) => (),
+            (TransferMode::Stream, Some(new_line)) => stages.add(RecordDecoder::new(new_line)),
+            (TransferMode::Block, _) => stages.add(BlockDecoder::new(new_line)),
+            (TransferMode::Compressed, _) => stages.add(CompressedDecoder::new(filler, new_line)),
         }
-        match parameters.representation {
-            RepresentationType::Image => (),
-            RepresentationType::Ascii(_) => stages.add(AsciiDecoder::default()),
+        match (parameters.representation, parameters.structure) {
+            (RepresentationType::Ascii(_), Structure::File) => stages.add(AsciiDecoder::default()),
+            (RepresentationType::Ascii(_), Structure::Record) | (RepresentationType::Image, _) => (),
+            (RepresentationType::Ebcdic(..), _) => stages.add(Translation::from_ebcdic(parameters.page)),
         }
         stages
     }

@@ -132,12 +132,12 @@ pub(crate) static COMMANDS: &[CommandSpec] = &[
     CommandSpec { verb: "LPSV", syntax: "", help: "listen on a data port",
         feat: Line("LPSV"), offered: |offered| offered.extended_passive, prepares: true,
         parse: Takes(|arg| arg.none().map(|()| Command::Lpsv)), ..needs(LoggedIn) },
-    CommandSpec { verb: "TYPE", syntax: "<sp> A [ N | T | C ] | I | L 8", help: "set the representation type",
+    CommandSpec { verb: "TYPE", syntax: "<sp> A | E [ N | T | C ] | I | L 8", help: "set the representation type",
         prepares: true,
         parse: Takes(|arg| Ok(Command::Type(arg.representation_type()?))), ..needs(LoggedIn) },
-    CommandSpec { verb: "STRU", syntax: "<sp> F", help: "set the file structure",
+    CommandSpec { verb: "STRU", syntax: "<sp> F | R", help: "set the file structure",
         parse: Takes(|arg| Ok(Command::Stru(arg.letter()?))), ..needs(LoggedIn) },
-    CommandSpec { verb: "MODE", syntax: "<sp> S | B", help: "set the transfer mode",
+    CommandSpec { verb: "MODE", syntax: "<sp> S | B | C", help: "set the transfer mode",
         parse: Takes(|arg| Ok(Command::Mode(arg.letter()?))), ..needs(LoggedIn) },
 
     // Section 4.1.3: service.
@@ -496,7 +496,7 @@ mod tests {
         assert!(matches!(parse(b"SITE"), Err(ParseError::Syntax(_, SyntaxError::Missing))));
         assert!(matches!(parse(b"PWD x"), Err(ParseError::Syntax(_, SyntaxError::Unexpected))));
         assert!(matches!(parse(b"DELE a\0b"), Err(ParseError::Syntax(_, SyntaxError::Malformed(_)))));
-        assert!(matches!(parse(b"TYPE E"), Err(ParseError::Syntax(_, SyntaxError::Unsupported(_)))));
+        assert!(matches!(parse(b"TYPE L 36"), Err(ParseError::Syntax(_, SyntaxError::Unsupported(_)))));
     }
 
     #[test]

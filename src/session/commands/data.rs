@@ -14,7 +14,7 @@ use crate::dtp::{
 };
 use crate::events::{Change, ChangeKind, Direction, Paths, Transfer, What};
 use crate::proto::codec::CodecError;
-use crate::proto::params::RepresentationType;
+use crate::proto::params::{RepresentationType, Structure};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
@@ -142,6 +142,10 @@ impl Session {
     }
 
     pub(in crate::session) fn rest(&mut self, offset: u64) -> Result<Reply, Stop> {
+        if offset > 0 && self.parameters.transfer.structure == Structure::Record {
+            let text = "An offset counts the bytes of file structure; use STRU F.";
+            return Err(refused(ReplyCode::ParameterNotImplemented, text));
+        }
         self.leftover.restart_at = offset;
         let text = format!("Restarting at {offset}. Send STOR or RETR to initiate transfer.");
         Ok(Reply::new(ReplyCode::PendingInformation, text))
@@ -194,6 +198,7 @@ impl Session {
     pub(in crate::session) fn opening(&self, path: &[u8], size: Option<u64>) -> Reply {
         let mode = match self.parameters.transfer.representation {
             RepresentationType::Ascii(_) => "ASCII",
+            RepresentationType::Ebcdic(_) => "EBCDIC",
             RepresentationType::Image => "BINARY",
         };
         let code = self.opening_code();

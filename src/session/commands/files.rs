@@ -8,7 +8,7 @@ use crate::events::ChangeKind;
 use crate::proto::calendar::CivilTime;
 use crate::proto::command;
 use crate::proto::file_mode::ModeChange;
-use crate::proto::params::RepresentationType;
+use crate::proto::params::{RepresentationType, Structure};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::session::Session;
@@ -79,14 +79,14 @@ impl Session {
     /// How many bytes RETR would send now (RFC 3659 section 4).
     pub(in crate::session) fn size(&mut self, path: &[u8]) -> Result<Reply, Stop> {
         let parameters = self.parameters.transfer;
-        if !parameters.mode.ends_with_connection() {
-            let text = "SIZE counts the bytes of stream mode alone.";
+        if !parameters.mode.ends_with_connection() || parameters.structure == Structure::Record {
+            let text = "SIZE counts the bytes of stream mode and file structure alone.";
             return Err(refused(ReplyCode::ParameterNotImplemented, text));
         }
         let login = self.logged_in()?;
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         let size = match parameters.representation {
-            RepresentationType::Image => {
+            RepresentationType::Image | RepresentationType::Ebcdic(_) => {
                 let stat = login.vfs.stat(&target).map_err(|error| io_refusal(path, &error))?;
                 if !stat.is_file() {
                     return Err(file_refusal(path, &FileError::NotPlainFile));

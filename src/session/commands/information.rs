@@ -44,14 +44,19 @@ impl Session {
             RepresentationType::Ascii(FormatControl::NonPrint) => "ASCII, FORM: Nonprint",
             RepresentationType::Ascii(FormatControl::Telnet) => "ASCII, FORM: Telnet",
             RepresentationType::Ascii(FormatControl::CarriageControl) => "ASCII, FORM: Carriage Control",
+            RepresentationType::Ebcdic(FormatControl::NonPrint) => "EBCDIC, FORM: Nonprint",
+            RepresentationType::Ebcdic(FormatControl::Telnet) => "EBCDIC, FORM: Telnet",
+            RepresentationType::Ebcdic(FormatControl::CarriageControl) => "EBCDIC, FORM: Carriage Control",
             RepresentationType::Image => "Image",
         };
         let structure = match self.parameters.transfer.structure {
             Structure::File => "File",
+            Structure::Record => "Record",
         };
         let mode = match self.parameters.transfer.mode {
             TransferMode::Stream => "Stream",
             TransferMode::Block => "Block",
+            TransferMode::Compressed => "Compressed",
         };
         lines.push(format!("TYPE: {representation}; STRUcture: {structure}; transfer MODE: {mode}"));
         lines.push(match &self.parameters.data_port {

@@ -94,30 +94,35 @@ impl Session {
             RepresentationType::Ascii(FormatControl::NonPrint) => "A",
             RepresentationType::Ascii(FormatControl::Telnet) => "A T",
             RepresentationType::Ascii(FormatControl::CarriageControl) => "A C",
+            RepresentationType::Ebcdic(FormatControl::NonPrint) => "E",
+            RepresentationType::Ebcdic(FormatControl::Telnet) => "E T",
+            RepresentationType::Ebcdic(FormatControl::CarriageControl) => "E C",
             RepresentationType::Image => "I",
         };
         Ok(Reply::new(ReplyCode::CommandOkay, format!("Type set to {letter}.")))
     }
 
     pub(in crate::session) fn stru(&mut self, letter: u8) -> Result<Reply, Stop> {
-        match letter {
-            b'F' => {
-                self.parameters.transfer.structure = Structure::File;
-                Ok(Reply::new(ReplyCode::CommandOkay, "STRU F ok."))
+        let structure = match letter {
+            b'F' => Structure::File,
+            b'R' => Structure::Record,
+            b'P' => {
+                let text = "Page structure is not implemented; the structures are F and R.";
+                return Err(refused(ReplyCode::ParameterNotImplemented, text));
             }
-            b'R' | b'P' => {
-                Err(refused(ReplyCode::ParameterNotImplemented, "Only file structure is implemented."))
-            }
-            _ => Err(refused(ReplyCode::ArgumentError, "The structures are F, R and P.")),
-        }
+            _ => return Err(refused(ReplyCode::ArgumentError, "The structures are F, R and P.")),
+        };
+        self.parameters.transfer.structure = structure;
+        Ok(Reply::new(ReplyCode::CommandOkay, format!("STRU {} ok.", char::from(letter))))
     }
 
     pub(in crate::session) fn mode(&mut self, letter: u8) -> Result<Reply, Stop> {
         let mode = match letter {
             b'S' => TransferMode::Stream,
             b'B' => TransferMode::Block,
-            b'C' | b'Z' => {
-                let text = "Only stream and block mode are implemented.";
+            b'C' => TransferMode::Compressed,
+            b'Z' => {
+                let text = "Mode Z is not implemented; the modes are S, B and C.";
                 return Err(refused(ReplyCode::ParameterNotImplemented, text));
             }
             _ => return Err(refused(ReplyCode::ArgumentError, "The modes are S, B and C.")),
