@@ -114,7 +114,12 @@ pub(crate) enum WtmpUse {
 pub(crate) struct Limits {
     /// `--max-clients`: sessions at one time, and so the workers of the pool at most.
     pub max_clients: usize,
+    /// `--max-per-ip`: sessions of one host, which of IPv6 is a /64.
     pub max_per_ip: Option<usize>,
+    /// `--max-before-login`: sessions that are not logged in.
+    pub max_before_login: Option<usize>,
+    /// `--max-before-login-per-ip`: those of one host.
+    pub max_before_login_per_ip: Option<usize>,
     pub max_per_user: Option<usize>,
     /// `-t`: a client may be silent for this long.
     pub idle_timeout: Duration,
@@ -148,6 +153,8 @@ impl Default for Limits {
         Limits {
             max_clients: 256,
             max_per_ip: None,
+            max_before_login: None,
+            max_before_login_per_ip: None,
             max_per_user: None,
             idle_timeout: Duration::from_secs(900),
             max_idle_timeout: Duration::from_secs(7200),

@@ -42,11 +42,12 @@ impl User {
 pub(crate) enum What<'a> {
     /// A client has a session.
     Connected,
-    /// A client was sent away before its session: a limit, a ban, nologin.
+    /// A client was sent away because of a limit, a ban or nologin: before its session, or when it
+    /// gave its login up.
     TurnedAway { reason: &'a str },
     /// `Event::user` is logged in.
     LoggedIn,
-    /// Nobody may log in now: nologin.
+    /// Nobody may log in now, or nobody from this host: nologin, a ban.
     LoginsClosed { user: &'a [u8], reason: &'a str },
     /// The password was wrong, or the account may not log in.
     LoginFailed { user: &'a [u8], reason: &'a str },

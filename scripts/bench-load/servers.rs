@@ -99,7 +99,9 @@ impl Contender {
         let mut add = |words: &str| line.extend(words.split_whitespace().map(str::to_owned));
         match self {
             Contender::Ferryd | Contender::FerrydUser => {
-                add(&format!("-F -P {port} -a 127.0.0.1 -m -t 3600 --max-clients 3000 --login-delay 0"));
+                add(&format!(
+                    "-F -P {port} -a 127.0.0.1 -m -t 3600 --max-clients 3000 --max-per-ip 0 --max-before-login-per-ip 0 --login-delay 0"
+                ));
                 match logins {
                     Logins::Anonymous => add(&format!("-A --anonymous-root {root}")),
                     Logins::Pam => add("--no-anonymous --auth pam"),

@@ -64,7 +64,9 @@ pub(crate) struct Options {
     pub passive_ports: PassivePorts,
     pub passive_address: Option<String>,
     pub files: FilePolicy,
+    /// The places of it are decided later.
     pub limits: Limits,
+    pub places: PlaceOptions,
     pub tls: TlsOptions,
     pub hide_host: bool,
     pub hide_version: bool,
@@ -74,6 +76,14 @@ pub(crate) struct Options {
     pub denied_commands: Vec<&'static str>,
     /// Logged as soon as there is a log.
     pub warnings: Vec<String>,
+}
+
+/// The options about places for clients, besides their number in all. The inner `None` is no limit.
+#[derive(Debug, Default)]
+pub(crate) struct PlaceOptions {
+    pub max_per_ip: Option<Option<usize>>,
+    pub max_before_login: Option<Option<usize>>,
+    pub max_before_login_per_ip: Option<Option<usize>>,
 }
 
 /// The options about TLS.
@@ -121,6 +131,7 @@ impl Default for Options {
             passive_address: None,
             files: FilePolicy::default(),
             limits: Limits::default(),
+            places: PlaceOptions::default(),
             tls: TlsOptions::default(),
             hide_host: false,
             hide_version: false,

@@ -135,9 +135,21 @@ fn limits(options: &Options, warnings: &mut Vec<String>) -> Limits {
             .push(format!("--max-clients: {most}, because vm.max_map_count has room for no more threads"));
         limits.max_clients = most;
     }
+    let places = &options.places;
+    limits.max_per_ip = places.max_per_ip.unwrap_or(Some(share(limits.max_clients, 2, 8)));
+    limits.max_before_login = places.max_before_login.unwrap_or(Some((limits.max_clients * 3).div_ceil(4)));
+    let before_login = limits.max_before_login.unwrap_or(limits.max_clients);
+    limits.max_before_login_per_ip =
+        places.max_before_login_per_ip.unwrap_or(Some(share(before_login, 4, 4)));
     // FreeBSD's ftpd reads -t above -T the same way.
     limits.max_idle_timeout = limits.max_idle_timeout.max(limits.idle_timeout);
     limits
+}
+
+/// One part of so many that one host may have; but one client that does several things at once is
+/// served by a small server too.
+fn share(of: usize, parts: usize, least: usize) -> usize {
+    of.div_ceil(parts).max(least.min(of))
 }
 
 /// The addresses of `-a`, or the wildcards, with the port; in the families asked for.
@@ -415,6 +427,21 @@ mod tests {
         );
         assert_eq!(anonymous(&options(&tmp), true).unwrap_err().option, "--anonymous-user");
         assert_eq!(anonymous(&options(&["--no-anonymous", tmp[0]]), false), Ok(None));
+    }
+
+    #[test]
+    fn one_host_has_a_share_of_the_places_and_strangers_do_not_have_them_all() {
+        let places = |words: &[&str]| {
+            let Limits { max_clients, max_per_ip, max_before_login, max_before_login_per_ip, .. } =
+                resolve(words).unwrap().limits;
+            (max_clients, max_per_ip, max_before_login, max_before_login_per_ip)
+        };
+        assert_eq!(places(&[]), (256, Some(128), Some(192), Some(48)));
+        assert_eq!(places(&["--max-clients=10"]), (10, Some(8), Some(8), Some(4)));
+        assert_eq!(places(&["--max-clients=1"]), (1, Some(1), Some(1), Some(1)));
+        assert_eq!(places(&["--max-before-login=40", "--max-per-ip=3"]), (256, Some(3), Some(40), Some(10)));
+        assert_eq!(places(&["--max-before-login=0", "--max-per-ip=0"]), (256, None, None, Some(64)));
+        assert_eq!(places(&["--max-before-login-per-ip=0"]).3, None);
     }
 
     #[test]

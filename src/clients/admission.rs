@@ -1,4 +1,5 @@
-//! The limits on clients: in all, of each host and of each user.
+//! The limits on clients: in all, of each host and of each user. Clients that are not logged in have
+//! limits of their own, so that strangers leave places to others.
 //!
 //! The main thread takes a place for each client, and the session takes one for its user. A place is
 //! given back when its owner drops it, however the session ends.
@@ -7,31 +8,41 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::bans::Bans;
+use super::bans::{Bans, Guess};
 use super::presence::Presence;
 use crate::config::Limits;
+use crate::proto::origin::Origin;
 
 /// The places of one server.
 pub(crate) struct Admission {
     max_clients: usize,
     max_per_ip: Option<usize>,
+    max_before_login: Option<usize>,
+    max_before_login_per_ip: Option<usize>,
     max_per_user: Option<usize>,
     places: Mutex<Places>,
-    bans: Option<Mutex<Bans>>,
+    bans: Option<Arc<Bans>>,
 }
 
 #[derive(Default)]
 struct Places {
-    clients: usize,
-    hosts: HashMap<IpAddr, usize>,
+    all: Taken,
+    hosts: HashMap<Origin, Taken>,
     users: HashMap<String, usize>,
     /// By number, in the order of their arrival.
     sessions: BTreeMap<u64, Arc<Presence>>,
     last_id: u64,
+}
+
+/// Places that clients have.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    clients: usize,
+    /// Those of them that are not logged in.
+    before_login: usize,
 }
 
 /// The reason why a client is not let in.
@@ -39,7 +50,11 @@ struct Places {
 pub(crate) enum Refused {
     TooManyClients,
     TooManyOfHost,
+    TooManyBeforeLogin,
+    TooManyOfHostBeforeLogin,
     Banned,
+    /// Its password cannot be tried before those of others of its host.
+    Busy,
     /// The system has no thread or descriptor left.
     NoResources,
 }
@@ -49,7 +64,12 @@ impl fmt::Display for Refused {
         f.write_str(match self {
             Refused::TooManyClients => "Too many clients, try again later.",
             Refused::TooManyOfHost => "Too many connections from your address.",
+            Refused::TooManyBeforeLogin => "Too many clients that are not logged in, try again later.",
+            Refused::TooManyOfHostBeforeLogin => {
+                "Too many connections from your address that are not logged in."
+            }
             Refused::Banned => "Too many failed logins from your address, try again later.",
+            Refused::Busy => "Other logins from your address are being checked, try again later.",
             Refused::NoResources => "No resources for another client, try again later.",
         })
     }
@@ -57,23 +77,59 @@ impl fmt::Display for Refused {
 
 /// The place of one client: among all clients, and among those of its host.
 #[must_use = "dropping the slot gives the place back at once"]
-pub(crate) struct Slot {
+pub(crate) struct Slot(Arc<Place>);
+
+/// A place, as long as the client or its login has it.
+struct Place {
     admission: Arc<Admission>,
-    host: IpAddr,
+    origin: Origin,
     presence: Arc<Presence>,
 }
 
 impl Slot {
     /// The session, as `who` shows it.
     pub(crate) fn presence(&self) -> &Arc<Presence> {
-        &self.presence
+        &self.0.presence
+    }
+
+    /// A place for a login of `user`; `None` if the user has `--max-per-user` already. Every login takes
+    /// one, so that the logins can be counted.
+    pub(crate) fn log_in(&self, user: &str) -> Option<UserSlot> {
+        let Place { admission, origin, .. } = &*self.0;
+        let mut places = admission.places.lock();
+        let count = places.users.entry(user.to_owned()).or_default();
+        if admission.max_per_user.is_some_and(|most| *count >= most) {
+            return None; // The count is at least one, so no empty entry is left.
+        }
+        *count += 1;
+        places.change(*origin, |taken| taken.before_login -= 1);
+        Some(UserSlot { place: Arc::clone(&self.0), user: user.to_owned() })
+    }
+
+    /// Whether a client that is logged in would have a place without its login.
+    pub(crate) fn may_log_out(&self) -> Result<(), Refused> {
+        let Place { admission, origin, .. } = &*self.0;
+        admission.room_before_login(&admission.places.lock(), *origin)
+    }
+
+    /// Begins to try a password, if the client's host is not banned. If the passwords that are being
+    /// tried already could all fail and get the host banned, this waits until one of them is decided,
+    /// as long as `go_on` is true. `None`: there is no `--ban`.
+    pub(crate) fn guess(&self, go_on: &dyn Fn() -> bool) -> Result<Option<Guess>, Refused> {
+        let Place { admission, origin, .. } = &*self.0;
+        admission.bans.as_ref().map(|bans| bans.guess(*origin, go_on)).transpose()
+    }
+
+    /// Whether the client's host is banned.
+    pub(crate) fn is_banned(&self) -> bool {
+        self.0.admission.is_banned(self.0.origin)
     }
 }
 
-/// The place of one login among those of its user.
+/// The place of one login among those of its user. Dropping it ends the login.
 #[must_use = "dropping the slot gives the place back at once"]
 pub(crate) struct UserSlot {
-    admission: Arc<Admission>,
+    place: Arc<Place>,
     user: String,
 }
 
@@ -91,51 +147,54 @@ impl Admission {
         Arc::new(Admission {
             max_clients: limits.max_clients,
             max_per_ip: limits.max_per_ip,
+            max_before_login: limits.max_before_login,
+            max_before_login_per_ip: limits.max_before_login_per_ip,
             max_per_user: limits.max_per_user,
             places: Mutex::default(),
-            bans: limits.ban.map(|rule| Mutex::new(Bans::new(rule))),
+            bans: limits.ban.map(|rule| Arc::new(Bans::new(rule))),
         })
     }
 
     /// A place for a client from `host`.
     pub(crate) fn admit(self: &Arc<Self>, host: IpAddr) -> Result<Slot, Refused> {
-        if self.bans.as_ref().is_some_and(|bans| bans.lock().is_banned(host, Instant::now())) {
+        let origin = Origin::of(host);
+        if self.is_banned(origin) {
             return Err(Refused::Banned);
         }
         let mut places = self.places.lock();
-        if places.clients >= self.max_clients {
+        if places.all.clients >= self.max_clients {
             return Err(Refused::TooManyClients);
         }
-        if self.max_per_ip.is_some_and(|most| places.hosts.get(&host).is_some_and(|&count| count >= most)) {
+        if self.max_per_ip.is_some_and(|most| places.of(origin).clients >= most) {
             return Err(Refused::TooManyOfHost);
         }
-        places.clients += 1;
-        *places.hosts.entry(host).or_default() += 1;
+        self.room_before_login(&places, origin)?;
+        places.change(origin, |taken| {
+            taken.clients += 1;
+            taken.before_login += 1;
+        });
         places.last_id += 1;
         let presence = Arc::new(Presence::new(places.last_id, host));
         places.sessions.insert(presence.place, Arc::clone(&presence));
-        Ok(Slot { admission: Arc::clone(self), host, presence })
+        Ok(Slot(Arc::new(Place { admission: Arc::clone(self), origin, presence })))
     }
 
-    /// A place for a login of `user`; `None` if the user has `--max-per-user` already. Every login takes
-    /// one, so that the logins can be counted.
-    pub(crate) fn user_slot(self: &Arc<Self>, user: &str) -> Option<UserSlot> {
-        let mut places = self.places.lock();
-        let count = places.users.entry(user.to_owned()).or_default();
-        if self.max_per_user.is_some_and(|most| *count >= most) {
-            return None; // The count is at least one, so no empty entry is left.
+    fn room_before_login(&self, places: &Places, origin: Origin) -> Result<(), Refused> {
+        if self.max_before_login_per_ip.is_some_and(|most| places.of(origin).before_login >= most) {
+            return Err(Refused::TooManyOfHostBeforeLogin);
         }
-        *count += 1;
-        Some(UserSlot { admission: Arc::clone(self), user: user.to_owned() })
+        if self.max_before_login.is_some_and(|most| places.all.before_login >= most) {
+            return Err(Refused::TooManyBeforeLogin);
+        }
+        Ok(())
     }
 
-    /// Counts a failed login. True if it is the one for which `host` is banned.
-    pub(crate) fn login_failed(&self, host: IpAddr) -> bool {
-        self.bans.as_ref().is_some_and(|bans| bans.lock().failed(host, Instant::now()))
+    fn is_banned(&self, origin: Origin) -> bool {
+        self.bans.as_ref().is_some_and(|bans| bans.is_banned(origin))
     }
 
     pub(crate) fn clients(&self) -> usize {
-        self.places.lock().clients
+        self.places.lock().all.clients
     }
 
     /// The sessions, in the order of their arrival.
@@ -144,10 +203,10 @@ impl Admission {
     }
 
     pub(crate) fn census(&self) -> Census {
-        let banned = self.bans.as_ref().map_or(0, |bans| bans.lock().count(Instant::now()));
+        let banned = self.bans.as_ref().map_or(0, |bans| bans.count());
         let places = self.places.lock();
         Census {
-            clients: places.clients,
+            clients: places.all.clients,
             hosts: places.hosts.len(),
             logged_in: places.users.values().sum(),
             banned,
@@ -155,27 +214,43 @@ impl Admission {
     }
 }
 
-impl Drop for Slot {
+impl Places {
+    fn of(&self, origin: Origin) -> Taken {
+        self.hosts.get(&origin).copied().unwrap_or_default()
+    }
+
+    /// Counts a change of one client's, among all and among those of its host.
+    fn change(&mut self, origin: Origin, change: impl Fn(&mut Taken)) {
+        let host = self.hosts.entry(origin).or_default();
+        change(host);
+        if host.clients == 0 {
+            self.hosts.remove(&origin);
+        }
+        change(&mut self.all);
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         self.presence.detach();
         let mut places = self.admission.places.lock();
         places.sessions.remove(&self.presence.place);
-        places.clients -= 1;
-        give_back(&mut places.hosts, &self.host);
+        places.change(self.origin, |taken| {
+            taken.clients -= 1;
+            taken.before_login -= 1;
+        });
     }
 }
 
 impl Drop for UserSlot {
     fn drop(&mut self) {
-        give_back(&mut self.admission.places.lock().users, &self.user);
-    }
-}
-
-fn give_back<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
+        let mut places = self.place.admission.places.lock();
+        places.change(self.place.origin, |taken| taken.before_login += 1);
+        if let Some(count) = places.users.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                places.users.remove(&self.user);
+            }
         }
     }
 }
@@ -218,21 +293,61 @@ mod tests {
     #[test]
     fn users_are_counted_by_name() {
         let house = admission(Limits { max_per_user: Some(1), ..Limits::default() });
-        let joe = house.user_slot("joe").expect("joe is not there");
-        assert!(house.user_slot("joe").is_none());
-        assert!(house.user_slot("ann").is_some());
+        let clients: Vec<Slot> = (0..3).map(|_| house.admit(A).expect("there is room")).collect();
+        let joe = clients[0].log_in("joe").expect("joe is not there");
+        assert!(clients[1].log_in("joe").is_none());
+        assert!(clients[2].log_in("ann").is_some());
         assert_eq!(house.census().logged_in, 1);
         drop(joe);
-        assert!(house.user_slot("joe").is_some());
+        assert!(clients[1].log_in("joe").is_some());
     }
 
     #[test]
-    fn a_banned_host_is_refused_at_the_door() {
+    fn strangers_leave_places_to_others() {
+        let limits = Limits {
+            max_clients: 4,
+            max_before_login: Some(3),
+            max_before_login_per_ip: Some(2),
+            ..Limits::default()
+        };
+        let house = admission(limits);
+        let (one, _two) = (house.admit(A).expect("there is room"), house.admit(A));
+        assert_eq!(house.admit(A).err(), Some(Refused::TooManyOfHostBeforeLogin));
+        let _three = house.admit(B).expect("another host has a share of its own");
+        assert_eq!(house.admit(B).err(), Some(Refused::TooManyBeforeLogin));
+        // Who logs in makes room, and comes back only where there is some.
+        let login = one.log_in("joe").expect("there is no limit");
+        let four = house.admit(A).expect("there is room");
+        assert_eq!(one.may_log_out(), Err(Refused::TooManyOfHostBeforeLogin));
+        drop(four);
+        assert_eq!(one.may_log_out(), Ok(()));
+        // In whatever order they go, no place is lost.
+        drop(one);
+        assert_eq!(house.census().clients, 3);
+        drop(login);
+        assert_eq!(house.census(), Census { clients: 2, hosts: 2, logged_in: 0, banned: 0 });
+        assert_eq!(house.places.lock().all.before_login, 2);
+    }
+
+    #[test]
+    fn all_addresses_of_a_64_are_one_host() {
+        let house = admission(Limits { max_per_ip: Some(2), ..Limits::default() });
+        let clients: Vec<_> =
+            (1..4).map(|number| house.admit(format!("2001:db8::{number}").parse().unwrap())).collect();
+        assert_eq!(clients[2].as_ref().err(), Some(&Refused::TooManyOfHost));
+        assert!(house.admit("2001:db8:0:1::1".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_banned_host_is_refused_at_the_door_and_with_its_next_password() {
         let long = Duration::from_secs(600);
         let rule = Ban { failures: 1, period: long, time: long };
         let house = admission(Limits { ban: Some(rule), ..Limits::default() });
-        assert!(house.admit(A).is_ok());
-        assert!(house.login_failed(A));
+        let client = house.admit(A).expect("there is room");
+        let guess = client.guess(&|| true).expect("nobody is banned").expect("there is a rule");
+        assert!(guess.failed());
+        assert!(client.is_banned());
+        assert_eq!(client.guess(&|| true).err(), Some(Refused::Banned));
         assert_eq!(house.admit(A).err(), Some(Refused::Banned));
         assert_eq!(house.census().banned, 1);
     }

@@ -15,6 +15,7 @@ mod presence;
 mod quotas;
 
 pub(crate) use admission::{Admission, Refused, Slot, UserSlot};
+pub(crate) use bans::Guess;
 pub(crate) use counters::Counters;
 pub(crate) use presence::{Leave, Presence, Snapshot};
 pub(crate) use quotas::{Quota, Quotas, Tally, UnderWay};

@@ -11,6 +11,7 @@ pub(crate) mod glob;
 pub(crate) mod host;
 pub(crate) mod ls_line;
 pub(crate) mod ls_options;
+pub(crate) mod origin;
 pub(crate) mod params;
 pub(crate) mod path;
 pub(crate) mod reply;

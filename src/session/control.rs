@@ -310,12 +310,16 @@ impl ControlConnection {
         }
     }
 
+    /// Whether the session must end at once, or the server goes down.
+    pub(crate) fn must_end(&self) -> bool {
+        self.presence.must_leave() == Some(Leave::Now) || self.socket.shutdown.is_announced()
+    }
+
     /// Waits until `moment`; no longer if the client is gone or must go, or the server goes down.
     pub(crate) fn pause(&self, moment: Instant) {
-        let Socket { stream, presence, shutdown, .. } = &self.socket;
-        while presence.must_leave() != Some(Leave::Now) && !shutdown.is_announced() {
+        while !self.must_end() {
             let until = moment.min(Instant::now() + LOOK_EVERY);
-            match dialogue::wait_for_end(stream.as_fd(), until) {
+            match dialogue::wait_for_end(self.socket.stream.as_fd(), until) {
                 Ok(false) if Instant::now() < moment => (),
                 _ => return,
             }

@@ -14,6 +14,7 @@ use super::state::{Login, Parameters};
 use super::stop::{Stop, refused};
 use super::{Client, Protection, Session, Totals};
 use crate::account::VirtualHost;
+use crate::events::What;
 use crate::logging::SessionLines;
 use crate::proto::reply::{Reply, ReplyCode};
 use crate::proto::telnet::LineReader;
@@ -43,6 +44,7 @@ enum Cause {
 impl Session {
     /// REIN: as if just connected.
     pub(super) fn rein(&mut self) -> Result<Reply, Stop> {
+        self.may_log_out()?;
         if self.identity_changed {
             return Err(self.start_over(None));
         }
@@ -57,6 +59,18 @@ impl Session {
     /// USER, where this thread cannot become that user any more.
     pub(super) fn user_on_fresh_thread(&self, line: Vec<u8>) -> Stop {
         self.start_over(Some(line))
+    }
+
+    /// Whoever is logged in may end that only where there is a place for one who is not.
+    pub(super) fn may_log_out(&self) -> Result<(), Stop> {
+        if !matches!(self.login, Login::LoggedIn(_)) {
+            return Ok(());
+        }
+        self.slot.may_log_out().map_err(|why| {
+            let reason = why.to_string();
+            self.tell(What::TurnedAway { reason: &reason });
+            Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, reason))
+        })
     }
 
     /// Whoever was logged in is not any more: in `who`, in wtmp, among the places of its user.

@@ -5,9 +5,12 @@ use std::net::Ipv4Addr;
 use crate::client::Client;
 use crate::server::{Server, wait_until};
 
+/// All the clients are of one host, which may have all the places.
+const ONE_HOST: &[&str] = &["--max-per-ip", "0", "--max-before-login", "0", "--max-before-login-per-ip", "0"];
+
 #[test]
 fn three_hundred_clients_are_each_greeted_or_refused() {
-    let server = Server::start(&["--max-clients", "20"]);
+    let server = Server::start(&[&["--max-clients", "20"], ONE_HOST].concat());
     let mut clients: Vec<Client> = (0..300).map(|_| Client::connect(server.address())).collect();
     let mut served = Vec::new();
     for mut client in clients.drain(..) {
@@ -115,7 +118,7 @@ fn clients_that_come_and_go_at_once_do_no_harm() {
 
 #[test]
 fn a_silent_client_does_not_keep_others_waiting() {
-    let server = Server::start(&["--max-clients", "50"]);
+    let server = Server::start(&[&["--max-clients", "50"], ONE_HOST].concat());
     let _silent: Vec<Client> = (0..30).map(|_| Client::connect(server.address())).collect();
     let mut halves: Vec<Client> = (0..10).map(|_| server.connect()).collect();
     for half in &mut halves {

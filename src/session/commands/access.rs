@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::account::{Account, AccountKind, Attempt, Refusal};
+use crate::clients::Guess;
 use crate::events::{User, What};
 use crate::logging::{LoginRecord, SessionLines};
 use crate::proto::host::HostName;
@@ -35,6 +36,7 @@ impl Session {
         if self.identity_changed {
             return Err(self.user_on_fresh_thread(line));
         }
+        self.may_log_out()?;
         self.forget_login();
         if self.needs_tls(&name) {
             return Err(refused(ReplyCode::NotLoggedIn, "Log in under TLS: send AUTH TLS first."));
@@ -57,7 +59,7 @@ impl Session {
         let wanted = self.services.config.tls.as_ref().is_some_and(|policy| policy.client_login);
         let Some(tls) = self.control.tls().filter(|_| wanted) else { return Ok(None) };
         let named = tls.client_names().iter().any(|known| known.as_bytes() == name);
-        if !named || self.nologin(ReplyCode::NotLoggedIn).is_some() {
+        if !named || self.slot.is_banned() || self.nologin(ReplyCode::NotLoggedIn).is_some() {
             return Ok(None);
         }
         match self.services.authenticator.log_in_certified(&self.attempt(name)) {
@@ -81,10 +83,17 @@ impl Session {
             self.tell(What::LoginsClosed { user: &user, reason: "nologin" });
             return Err(reply.into());
         }
+        let login_deadline = self.login_deadline();
+        let go_on = || Instant::now() < login_deadline && !self.control.must_end();
+        let guess = self.slot.guess(&go_on).map_err(|why| {
+            let reason = why.to_string();
+            self.tell(What::LoginsClosed { user: &user, reason: &reason });
+            Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, reason))
+        })?;
         let since = Instant::now();
         match self.services.authenticator.log_in(&self.attempt(&user), password) {
             Ok(account) => self.enter(account, ReplyCode::LoggedIn),
-            Err(Refusal::Denied { reason }) => self.login_refused(&user, &reason, since),
+            Err(Refusal::Denied { reason }) => self.login_refused(&user, &reason, guess, since),
             Err(Refusal::Unavailable { reason }) => {
                 log::error!("login of {} from {} not checked: {reason}", shown(&user), self.host());
                 let text = "Logins cannot be checked now; closing the connection.";
@@ -99,7 +108,7 @@ impl Session {
 
     /// The thread becomes the account, and the client sees the account's tree.
     fn enter(&mut self, account: Account, code: ReplyCode) -> Result<Reply, Stop> {
-        let Some(slot) = self.services.clients.user_slot(&account.name) else {
+        let Some(slot) = self.slot.log_in(&account.name) else {
             log::info!("too many sessions of {} ({})", shown(account.name.as_bytes()), self.host());
             let text = "Too many sessions of this user; closing the connection.";
             return Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text)));
@@ -189,7 +198,13 @@ impl Session {
     }
 
     /// Unknown, denied, locked, expired and wrong all end here, after the same time.
-    fn login_refused(&mut self, user: &[u8], reason: &str, since: Instant) -> Result<Reply, Stop> {
+    fn login_refused(
+        &mut self,
+        user: &[u8],
+        reason: &str,
+        guess: Option<Guess>,
+        since: Instant,
+    ) -> Result<Reply, Stop> {
         self.failures += 1;
         self.tell(What::LoginFailed { user, reason });
         let limits = &self.services.config.limits;
@@ -197,7 +212,7 @@ impl Session {
         if self.failures == REPEATED || (closing && self.failures < REPEATED) {
             self.tell(What::LoginsFailed { failures: self.failures });
         }
-        if self.services.clients.login_failed(self.host()) {
+        if guess.is_some_and(Guess::failed) {
             self.tell(What::Banned);
         }
         self.wait_out(since, limits.login_delay);
