@@ -136,13 +136,15 @@ fn every_refusal_is_the_same_work() {
         for name in [ONE.name, "no-such-account"] {
             (0..4).for_each(|_| drop(refused(&server, name, "wrong")));
         }
-        let wrong = work(ONE.name);
         for name in ["no-such-account", DENIED.name, LOCKED.name, NO_SHELL.name] {
-            let other = work(name);
-            assert!(
-                other * 3 > wrong * 2 && other * 2 < wrong * 3,
-                "{method}: {name} took {other} ticks, a wrong password {wrong}"
-            );
+            // Processor time is blurred on a busy machine: a difference that is there is there each time.
+            let mut rounds = Vec::new();
+            let is_alike = (0..6).any(|_| {
+                let (other, wrong) = (work(name), work(ONE.name));
+                rounds.push((other, wrong));
+                other * 3 > wrong * 2 && other * 2 < wrong * 3
+            });
+            assert!(is_alike, "{method}: {name} and a wrong password took these ticks: {rounds:?}");
         }
     }
 }
