@@ -54,7 +54,11 @@ pub(super) fn given_twice(given: &[(&'static OptionSpec, String)]) -> Vec<String
         if let [first @ .., last] = &words[..]
             && first.iter().any(|word| word != last)
         {
-            lines.push(format!("{}: given {} times; `{last}` counts", spec.name(), words.len()));
+            lines.push(format!(
+                "{}: given {} times; only the last, `{last}`, counts",
+                spec.name(),
+                words.len()
+            ));
         }
     }
     lines
@@ -134,7 +138,7 @@ mod tests {
     fn what_does_not_count_is_said() {
         assert_eq!(
             warnings(&["-P", "21", "-t5", "--port=2121"]),
-            ["-P, --port: given 2 times; `2121` counts"]
+            ["-P, --port: given 2 times; only the last, `2121`, counts"]
         );
         let twice = ["-P21", "-P21", "-a", "::1", "-a", "127.0.0.1", "-ll", "-4", "-4"];
         assert_eq!(warnings(&twice), [""; 0]);
