@@ -21,7 +21,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::process::HELPER_ARG;
 use super::protocol::{Answer, Request};
-use crate::proto::host::host_of;
+use crate::proto::origin::Origin;
 use crate::sys::helper::{Channel, executable, spawn};
 
 /// Helpers that are kept when there is nothing to do.
@@ -93,7 +93,7 @@ struct Roster {
     /// All of them: idle, busy, and being started.
     count: usize,
     /// How many of them each host holds.
-    held: HashMap<IpAddr, usize>,
+    held: HashMap<Origin, usize>,
     /// There is a thread that ends helpers that are idle for too long.
     retiring: bool,
 }
@@ -148,7 +148,7 @@ impl Crew {
     /// A helper for `asker`, until dropped: an idle one, else a new one, else the next that becomes
     /// idle.
     fn take(crew: &Arc<Crew>, asker: Asker) -> Result<Loan, Failure> {
-        let host = asker.address.map(host_of);
+        let host = asker.address.map(Origin::of);
         let mut cannot_start = None;
         let mut late = false;
         let mut roster = crew.roster.lock();
@@ -206,15 +206,15 @@ impl Crew {
 }
 
 impl Roster {
-    fn may_hold_more(&self, host: Option<IpAddr>, most: usize) -> bool {
+    fn may_hold_more(&self, host: Option<Origin>, most: usize) -> bool {
         host.is_none_or(|host| self.held.get(&host).is_none_or(|&held| held < most))
     }
 
-    fn hold(&mut self, host: Option<IpAddr>) {
+    fn hold(&mut self, host: Option<Origin>) {
         host.into_iter().for_each(|host| *self.held.entry(host).or_default() += 1);
     }
 
-    fn release(&mut self, host: Option<IpAddr>) {
+    fn release(&mut self, host: Option<Origin>) {
         let Some(host) = host else { return };
         match self.held.get_mut(&host) {
             Some(held) if *held > 1 => *held -= 1,
@@ -238,7 +238,7 @@ impl Roster {
 struct Loan {
     /// `None`: it could not be started, and its place is free.
     helper: Option<Helper>,
-    host: Option<IpAddr>,
+    host: Option<Origin>,
     crew: Arc<Crew>,
 }
 

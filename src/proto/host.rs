@@ -1,15 +1,6 @@
-//! Hosts: the name of one, as HOST has it (RFC 7151 section 3.1), and which one an address is.
+//! The name of a host, as HOST has it (RFC 7151 section 3.1).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// What counts as one host where hosts are counted: an IPv4 address, or the 64 bits that are the
-/// network's of an IPv6 address, for whoever has one of those has them all.
-pub(crate) fn host_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 => v4,
-    }
-}
+use std::net::{IpAddr, Ipv4Addr};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HostName {
@@ -69,16 +60,6 @@ mod tests {
         assert_eq!(HostName::parse("a.".repeat(127).as_bytes()), name(&["a"; 127].join(".")));
         assert_eq!(HostName::parse("a.".repeat(128).as_bytes()), None);
         assert_eq!(HostName::parse(b"a\xff"), None);
-    }
-
-    #[test]
-    fn an_address_is_one_host_and_a_network_of_ipv6_too() {
-        let host = |address: &str| host_of(address.parse().unwrap()).to_string();
-        assert_eq!(host("192.0.2.1"), "192.0.2.1");
-        assert_eq!(host("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_eq!(host("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(host("2001:db8:1:2::"), host("2001:db8:1:2:ffff::1"));
-        assert_ne!(host("2001:db8:1:2::"), host("2001:db8:1:3::"));
     }
 
     #[test]
