@@ -6,6 +6,7 @@
 //! are looked up when the file is read, at start and on SIGHUP. Rules are read at each login.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
@@ -16,9 +17,12 @@ use super::Trail;
 use super::admin_file::{AdminFile, Fault};
 use super::anonymous::Anonymous;
 use super::authenticator::Refusal;
+use super::check::Findings;
 use super::ftpusers::first_word;
 use super::names::{Meaning, Subject, Who, is_plausible_name};
-use crate::config::{AnonymousPolicy, Cidr};
+use super::system::named;
+use super::user_file;
+use crate::config::{AnonymousPolicy, Cidr, LoginPolicy};
 use crate::proto::host::HostName;
 
 const FILE: &str = "ftphosts";
@@ -126,27 +130,55 @@ impl Hosts {
     }
 }
 
-/// All that is wrong with ftphosts, for `--test-config`. One string each.
-pub(super) fn problems(config_dir: &Path, anonymous: Option<&AnonymousPolicy>) -> Vec<String> {
+/// All that is wrong with ftphosts, for `--test-config`.
+pub(super) fn findings(config_dir: &Path, login: &LoginPolicy) -> Findings {
+    let mut findings = Findings::default();
+    let Findings { errors, warnings } = &mut findings;
     let read = AdminFile::read(&config_dir.join(FILE));
-    let file = match &read {
-        Ok(file) => file,
-        Err(fault) => return vec![fault.to_string()],
+    let lines = read.as_ref().map_err(Fault::to_string);
+    let lines = lines.and_then(|file| Ok((file, file.lines().map_err(|fault| fault.to_string())?)));
+    let (file, lines) = match lines {
+        Ok(read) => read,
+        Err(fault) => {
+            errors.push(fault);
+            return findings;
+        }
     };
-    let lines = match file.lines() {
-        Ok(lines) => lines,
-        Err(fault) => return vec![fault.to_string()],
+    let in_user_file = |name: &str| {
+        let file = login.user_file.as_deref();
+        file.is_some_and(|file| !matches!(user_file::find(file, name), Ok(None)))
     };
     let mut hosts = Hosts::default();
-    let problem = |(number, line)| {
-        let problem = match parse_line(line) {
-            Ok(HostsLine::Host(line)) => hosts.add(line, anonymous).err(),
-            Ok(HostsLine::Rule { who, .. }) => who.complaint(),
-            Err(what) => Some(what),
-        };
-        problem.map(|what| file.fault(number, &what).to_string())
+    for (number, line) in lines {
+        let shown = |what: String| file.fault(number, &what).to_string();
+        match parse_line(line) {
+            Ok(HostsLine::Host(line)) => {
+                warnings.extend(missing(&line, login.anonymous.is_some()).into_iter().map(shown));
+                errors.extend(hosts.add(line, login.anonymous.as_ref()).err().map(shown));
+            }
+            Ok(HostsLine::Rule { who, .. }) => {
+                warnings.extend(who.unknown_account(in_user_file).map(shown));
+                errors.extend(who.complaint().map(shown));
+            }
+            Err(what) => errors.push(shown(what)),
+        }
+    }
+    findings
+}
+
+/// The files and the account of a virtual host that do not exist.
+fn missing(line: &HostLine<'_>, has_anonymous: bool) -> Vec<String> {
+    let files = [("statfile", &line.statfile), ("welcome", &line.welcome), ("motd", &line.motd)];
+    let missing = |(what, path): (&str, &Option<PathBuf>)| {
+        let path = path.as_deref()?;
+        let error = File::open(path).err()?;
+        Some(format!("{what} {}: {error}", path.display()))
     };
-    lines.into_iter().filter_map(problem).collect()
+    let mut lines: Vec<String> = files.into_iter().filter_map(missing).collect();
+    if let Some(user) = line.user.filter(|_| !has_anonymous) {
+        lines.extend(named(user).err().map(|err| format!("`{user}`: {err}")));
+    }
+    lines
 }
 
 /// Refuses a user by the rules of ftphosts: if a `deny` has the address, or if there are `allow`
@@ -158,7 +190,6 @@ pub(super) fn check_address(
 ) -> Result<(), Refusal> {
     let file = AdminFile::read(&config_dir.join(FILE)).map_err(Refusal::unavailable)?;
     let lines = parse(&file).map_err(Refusal::unavailable)?;
-    let Some(peer) = subject.peer else { return Ok(()) };
     let mut missed = None;
     let mut fits = None;
     for (number, line) in lines {
@@ -168,6 +199,8 @@ pub(super) fn check_address(
             Meaning::No | Meaning::Elsewhere => continue,
             Meaning::Unclear(reason) => return Err(Refusal::unavailable(file.fault(number, &reason))),
         }
+        // Without an address, a rule that is not clear refuses all the same.
+        let Some(peer) = subject.peer else { continue };
         let here = addresses.iter().any(|addresses| addresses.contain(peer));
         match (allow, here) {
             (false, true) => {
@@ -175,14 +208,14 @@ pub(super) fn check_address(
                 return Err(Refusal::denied(format!("{}:{number} denies {peer}", file.path().display())));
             }
             (true, true) => fits = fits.or(Some(number)),
-            (true, false) => missed = missed.or(Some(number)),
+            (true, false) => missed = missed.or(Some((number, peer))),
             (false, false) => (),
         }
     }
     match (fits, missed) {
         (Some(number), _) => trail.say(|| format!("{}: allows this address", file.rule(number))),
         (None, None) => (),
-        (None, Some(number)) => {
+        (None, Some((number, peer))) => {
             trail.say(|| format!("{}: does not allow {peer}", file.rule(number)));
             let place = file.path().display();
             return Err(Refusal::denied(format!("{place}:{number} allows other addresses than {peer}")));
@@ -331,13 +364,13 @@ mod tests {
         let scratch = with_file(
             "127.0.0.1\n192.0.2.1 - relative\nallow @no-such-group ::1\ndeny \"first last\" ::1\nallow joe\n",
         );
-        let found = problems(scratch.path(), None);
+        let found = findings(scratch.path(), &LoginPolicy::default()).errors;
         let lines: Vec<bool> = [2, 3, 5]
             .iter()
             .map(|line| found.iter().any(|what| what.contains(&format!(":{line}: "))))
             .collect();
         assert_eq!((found.len(), lines), (3, vec![true; 3]), "{found:?}");
-        assert!(problems(Path::new("/no/such/directory"), None).is_empty());
+        assert!(findings(Path::new("/no/such/directory"), &LoginPolicy::default()).errors.is_empty());
     }
 
     #[test]

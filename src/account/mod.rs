@@ -39,7 +39,7 @@ mod user_file;
 
 pub(crate) use admin_file::read_admin_file;
 pub(crate) use authenticator::{Account, AccountKind, Attempt, Authenticator, Refusal};
-pub(crate) use check::{check_files, count_faults};
+pub(crate) use check::{Findings, check_files, count_faults};
 pub(crate) use hosts::{Hosts, VirtualHost};
 pub(crate) use options::UserOptions;
 pub(crate) use trail::Trail;

@@ -176,6 +176,21 @@ impl Who {
         matches!(&self.user, Named::Account { name, .. } if name.is_any_of(&[b"ftp", b"anonymous"]))
     }
 
+    /// For `--test-config`: the line is about an account that neither the system nor `knows` has.
+    pub(super) fn unknown_account(&self, knows: impl Fn(&str) -> bool) -> Option<String> {
+        let Named::Account { name, whole } = &self.user else { return None };
+        if self.is_anonymous() || name.is_pattern() {
+            return None;
+        }
+        // A name service that fails is no proof.
+        let exists = |word: &Word| {
+            let text = word.text();
+            let own = str::from_utf8(&text).is_ok_and(&knows);
+            own || accounts::c_name(&text).is_some_and(|name| !matches!(accounts::by_name(&name), Ok(None)))
+        };
+        (!exists(name) && !exists(whole)).then(|| format!("there is no account {}", name.shown()))
+    }
+
     /// Why the line can be about nobody, or why it cannot be told about whom. For `--test-config`.
     pub(super) fn complaint(&self) -> Option<String> {
         let group = || match self.group.as_ref()?.gid() {

@@ -31,8 +31,49 @@ pub(super) fn pam_service(wanted: &str) -> io::Result<CString> {
 /// The directories of PAM services.
 const PAM_DIRS: [&str; 4] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d", "/usr/local/etc/pam.d"];
 
-/// Whether there is a service of this name, or `ftp`. Where all services are in one file, yes.
-pub(super) fn pam_service_is_there(wanted: &str) -> bool {
-    let dirs: Vec<&Path> = PAM_DIRS.iter().map(Path::new).filter(|dir| dir.is_dir()).collect();
-    dirs.is_empty() || dirs.iter().any(|dir| [wanted, "ftp"].iter().any(|name| dir.join(name).exists()))
+/// The service that PAM would take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// The one that was asked for; or all services are in one file, and it is not known.
+    Wanted,
+    /// `ftp`, in its place.
+    Ftp,
+    /// Neither is there.
+    Other,
+}
+
+pub(super) fn service_of(wanted: &str) -> Service {
+    service_in(&PAM_DIRS.map(Path::new), wanted)
+}
+
+fn service_in(dirs: &[&Path], wanted: &str) -> Service {
+    let dirs: Vec<_> = dirs.iter().filter(|dir| dir.is_dir()).collect();
+    if dirs.is_empty() {
+        return Service::Wanted;
+    }
+    let exists = |service: &str| dirs.iter().any(|dir| dir.join(service).exists());
+    match wanted {
+        wanted if exists(wanted) => Service::Wanted,
+        _ if exists("ftp") => Service::Ftp,
+        _ => Service::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::Scratch;
+
+    #[test]
+    fn ftp_takes_the_place_of_a_service_that_is_missing() {
+        let scratch = Scratch::new();
+        let missing = scratch.join("missing");
+        let dirs = [missing.as_path(), scratch.path()];
+        assert_eq!(service_in(&dirs[..1], "ftpd"), Service::Wanted);
+        assert_eq!(service_in(&dirs, "ftpd"), Service::Other);
+        scratch.write("ftp", "");
+        assert_eq!(service_in(&dirs, "ftpd"), Service::Ftp);
+        scratch.write("ftpd", "");
+        assert_eq!(service_in(&dirs, "ftpd"), Service::Wanted);
+    }
 }

@@ -11,6 +11,7 @@ use crate::config::{
     AnonymousPolicy, AuthMethod, ClientAuth, Config, DataPolicy, Greeting, KeyPair, Limits, Listen,
     LoginPolicy, PassivePorts, Start, TlsPolicy, TlsRequired,
 };
+use crate::proto::command::LOGIN_VERBS;
 use crate::sys::process;
 
 /// `-P none`: clients begin with TLS, or not at all.
@@ -52,6 +53,7 @@ pub(crate) fn resolve(options: Options, start: Start) -> Result<Config, Vec<Prob
     if let Some(port) = tls.as_ref().and_then(|tls| tls.port).filter(|_| start != Start::Connected) {
         keep(addresses_at(&options, port).map(|found| tls_addresses = found));
     }
+    keep(one_port_once(&addresses, &tls_addresses));
     if options.port == NO_PORT && tls.as_ref().is_none_or(|tls| tls.port.is_none()) {
         keep(problem("-P, --port", "`none` needs --tls-port"));
     }
@@ -125,6 +127,11 @@ fn check_combinations(options: &Options) -> Result<(), Problem> {
     if !options.data.active && !options.data.passive {
         return problem("--no-active", "not with --no-passive: no data could flow");
     }
+    // A certificate may take the password's place.
+    let needed = if options.tls.client_login { &LOGIN_VERBS[..1] } else { &LOGIN_VERBS };
+    if let Some(verb) = needed.iter().find(|verb| options.denied_commands.contains(verb)) {
+        return problem("--deny-commands", format!("without {verb} nobody could log in"));
+    }
     Ok(())
 }
 
@@ -184,6 +191,24 @@ fn addresses_at(options: &Options, port: u16) -> Result<Vec<SocketAddr>, Problem
     Ok(addresses)
 }
 
+/// Of two sockets on one port, the second cannot listen.
+fn one_port_once(addresses: &[SocketAddr], tls_addresses: &[SocketAddr]) -> Result<(), Problem> {
+    let clash = |one: &SocketAddr, other: &SocketAddr| {
+        let (a, b) = (one.ip(), other.ip());
+        let same = a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()));
+        same && one.port() == other.port() && one.port() != 0
+    };
+    if let Some(address) = tls_addresses.iter().find(|one| addresses.iter().any(|other| clash(one, other))) {
+        return problem("--tls-port", format!("port {} is that of -P, --port", address.port()));
+    }
+    for (at, one) in addresses.iter().enumerate() {
+        if let Some(other) = addresses[..at].iter().find(|other| clash(one, other)) {
+            return problem("-a, --bind", format!("{} and {} are the same port twice", other.ip(), one.ip()));
+        }
+    }
+    Ok(())
+}
+
 /// A number, or the name of a service.
 fn port(option: &'static str, word: &str) -> Result<u16, Problem> {
     if word.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -215,6 +240,7 @@ fn tls_policy(options: &Options) -> Result<Option<TlsPolicy>, Problem> {
             ("--tls-key", !tls.keys.is_empty()),
             ("--tls-port", tls.port.is_some()),
             ("--tls-client-ca", tls.client_ca.is_some()),
+            ("--tls-client-auth", tls.client_auth.is_some_and(|auth| auth != ClientAuth::Off)),
             ("--tls-client-login", tls.client_login),
         ];
         return match needs.iter().find(|(_, given)| *given) {
@@ -394,6 +420,9 @@ mod tests {
     #[test]
     fn what_cannot_be_is_named_by_its_option() {
         assert_eq!(complains_of(&["-6", "-a", "127.0.0.1"]), ["-a, --bind"]);
+        assert_eq!(complains_of(&["-a", "0.0.0.0", "-a", "127.0.0.1", "-P7"]), ["-a, --bind"]);
+        assert_eq!(complains_of(&["-a", "0.0.0.0", "-a", "::1", "-P7"]), [""; 0]);
+        assert_eq!(complains_of(&["-a", "0.0.0.0", "-a", "127.0.0.1", "-P0"]), [""; 0]);
         assert_eq!(complains_of(&["-P", "65536"]), ["-P, --port"]);
         assert_eq!(complains_of(&["-P", "none"]), ["-P, --port"]);
         assert_eq!(complains_of(&["-P", "no such service"]), ["-P, --port"]);

@@ -190,13 +190,22 @@ fn open(config: Config, sockets: Option<Vec<PassedListener>>) -> Result<Begun, S
 }
 
 fn log_warnings(config: &Config) {
-    config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    warnings(config).iter().for_each(|warning| log::warn!("{warning}"));
+}
+
+/// What the administrator should know of a server that starts all the same.
+fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = config.warnings.clone();
     let descriptors_for_each = 5; // The connection (twice), the directory, the data connection, the file.
-    if process::fd_limit()
-        .is_some_and(|limit| limit < config.limits.max_clients as u64 * descriptors_for_each)
+    let clients = config.limits.max_clients;
+    if let Some(limit) = process::fd_limit()
+        && limit < clients as u64 * descriptors_for_each
     {
-        log::warn!("the limit of open files may be too low for {} clients", config.limits.max_clients);
+        warnings.push(format!(
+            "--max-clients: the limit of open files, {limit}, may be too low for {clients} clients"
+        ));
     }
+    warnings
 }
 
 /// Standard output may be closed, which `println!` would not survive.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use crate::account;
+use crate::account::{self, Findings};
 use crate::cli::{self, Options};
 use crate::config::{Config, Start};
 use crate::logging::{Logins, TransferLog};
@@ -14,25 +14,32 @@ use crate::session;
 use crate::sys::sockets;
 use crate::tls;
 
+/// The exit code when there are warnings, and nothing worse.
+const WARNED: u8 = 3;
+
 /// `--test-config`: opens what a start would open. A port in use is no problem: a running server has it.
 pub(super) fn test_config(options: Options) -> Result<(), u8> {
     let start = if options.daemon { Start::Daemon } else { Start::Foreground };
-    let problems = match cli::resolve(options, start) {
+    let findings = match cli::resolve(options, start) {
         Ok(config) => check(&config),
-        Err(problems) => problems.iter().map(ToString::to_string).collect(),
-    };
-    match problems.is_empty() {
-        true => super::say("ferryd: no problems found\n"),
-        false => {
-            let lines: String = problems.iter().map(|line| format!("ferryd: {line}\n")).collect();
-            super::say(&lines).and(Err(super::errors::FAILURE))
+        Err(problems) => {
+            let errors = problems.iter().map(ToString::to_string).collect();
+            Findings { errors, warnings: Vec::new() }
         }
+    };
+    let errors = findings.errors.iter().map(|line| format!("ferryd: {line}\n"));
+    let warnings = findings.warnings.iter().map(|line| format!("ferryd: warning: {line}\n"));
+    let lines: String = errors.chain(warnings).collect();
+    match (findings.errors.is_empty(), findings.warnings.is_empty()) {
+        (true, true) => super::say("ferryd: no problems found\n"),
+        (true, false) => super::say(&lines).and(Err(WARNED)),
+        (false, _) => super::say(&lines).and(Err(super::errors::FAILURE)),
     }
 }
 
 /// The problems that would keep a server with this configuration from starting, or from letting
-/// anybody in: a line each, which begins with the option.
-fn check(config: &Config) -> Vec<String> {
+/// anybody in, and what would do less than it seems to: a line each, which begins with the option.
+fn check(config: &Config) -> Findings {
     let mut problems = Vec::new();
     let mut keep = |option: &str, result: io::Result<()>| {
         problems.extend(result.err().map(|err| format!("{option}: {err}")));
@@ -55,12 +62,14 @@ fn check(config: &Config) -> Vec<String> {
         keep("--tls", tls::Server::new(policy, &config.greeting.host_name).map(drop));
     }
     // These errors name their file.
-    problems.extend(account::check_files(config));
+    let Findings { errors, mut warnings } = account::check_files(config);
+    problems.extend(errors);
     if session::nologin_text(&config.config_dir).is_some() {
         problems.push("nologin: it is there, and nobody may log in".to_owned());
     }
     problems.extend(Logins::open(config.logging.wtmp).err().map(|err| err.to_string()));
-    problems
+    warnings.extend(super::warnings(config));
+    Findings { errors: problems, warnings }
 }
 
 fn named(path: &Path, result: io::Result<()>) -> io::Result<()> {

@@ -45,6 +45,12 @@ impl Crypt {
         (!found.starts_with(b"*")).then(|| is_same_secret(&found, hash))
     }
 
+    /// Whether `hash` can be that of any password.
+    pub(crate) fn is_hash(&self, hash: &[u8]) -> bool {
+        let found = CString::new(hash).ok().and_then(|hash| self.hash(c"", &hash));
+        found.is_some_and(|found| !found.starts_with(b"*") && found.len() == hash.len())
+    }
+
     /// Computes a hash, as for a password that is wrong.
     pub(crate) fn pretend(&self, password: &CStr) {
         // The default of today's systems, and of those a little older.

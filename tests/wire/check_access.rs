@@ -23,6 +23,15 @@ impl Checked {
 }
 
 #[test]
+fn a_broken_ftphosts_refuses_without_an_address_too() {
+    for line in ["deny joe somewhere\n", "allow @no-such-group 10.*\n"] {
+        let outcome = Checked::new(&[("ftphosts", line)]).ask("daemon", &["--no-shell-check"]);
+        assert_eq!(outcome.code, Some(1), "{line}: {}", outcome.stdout);
+        assert!(outcome.stdout.contains("ftphosts:1: "), "{line}: {}", outcome.stdout);
+    }
+}
+
+#[test]
 fn the_exit_code_says_whether_an_account_may_log_in() {
     let checked = Checked::new(&[("ftpusers", "somebody\nguest\n")]);
     assert_eq!(checked.ask("anonymous", &[]).code, Some(0));

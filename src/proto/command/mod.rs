@@ -256,6 +256,9 @@ pub(crate) static COMMANDS: &[CommandSpec] = &[
     CommandSpec { verb: "MRCP", syntax: "<sp> user", help: "mail recipient", ..needs(Anyone) },
 ];
 
+/// The verbs without which nobody logs in by a password.
+pub(crate) const LOGIN_VERBS: [&str; 2] = ["USER", "PASS"];
+
 /// This row has a name, because MDTM may set a file's time where MFMT may.
 #[rustfmt::skip]
 pub(crate) const MFMT: CommandSpec = CommandSpec { verb: "MFMT", syntax: "<sp> YYYYMMDDhhmmss <sp> path-name", help: "set when a file was modified",
