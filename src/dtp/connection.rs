@@ -13,12 +13,17 @@ use std::time::{Duration, Instant};
 use super::error::{OpenError, TransferError};
 use super::watch::{self, Progress, Waited, Watch};
 use crate::sys::sockets::{self, PollFlags};
-use crate::tls::{Pulled, TlsConnection};
+use crate::tls::{Proof, Pulled, TlsConnection};
 
 /// What a client that sends where it should receive gets to say before we hang up.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 const DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_PIECE: usize = 16 << 10;
+
+/// How long another connection of the client may take to log in, whose session this one has, and
+/// how often that is looked at.
+const PROOF_TIME: Duration = Duration::from_secs(10);
+const PROOF_LOOK: Duration = Duration::from_millis(10);
 
 /// A data connection, non-blocking. Dropping it closes it at once.
 #[derive(Debug)]
@@ -60,16 +65,17 @@ impl DataConnection {
                 Waited::TimedOut => return Err(OpenError::Handshake(io::ErrorKind::TimedOut.into())),
             }
         }
-        match tls.is_resumed() {
-            true => tls.keep_sessions(),
-            false if require_reuse => return Err(OpenError::NotResumed),
-            false => (),
+        let patience = Instant::now() + PROOF_TIME;
+        while require_reuse && tls.proof() == Proof::Pending && Instant::now() < patience {
+            watch::wait(None, watch, &progress, Some(Instant::now() + PROOF_LOOK))?;
         }
-        log::debug!(
-            "data connection: {}, {}",
-            tls.describe(),
-            if tls.is_resumed() { "resumed" } else { "new" }
-        );
+        let proof = tls.proof();
+        match proof {
+            Proof::Given => tls.keep_sessions(),
+            _ if require_reuse => return Err(OpenError::NotResumed),
+            _ => (),
+        }
+        log::debug!("data connection: {}, proof of the client: {proof:?}", tls.describe());
         self.tls = Some(Box::new(tls));
         Ok(())
     }

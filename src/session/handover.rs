@@ -81,6 +81,9 @@ impl Session {
             self.control.set_login_deadline(Some(Instant::now() + time));
         }
         self.login = Login::NotLoggedIn;
+        if let Some(binding) = &self.protection.binding {
+            binding.log_out();
+        }
         self.control.presence.set_user(None);
         SessionLines::set_user(None);
     }

@@ -9,7 +9,6 @@ use std::io;
 use super::Session;
 use crate::config::TlsRequired;
 use crate::dtp::{DataConnection, OpenError, Watch};
-use crate::events::Direction;
 use crate::tls::Binding;
 
 /// The protection of one session.
@@ -77,7 +76,7 @@ impl Session {
 
     fn secure_control(&mut self) -> io::Result<()> {
         let Some(tls) = &self.services.tls else { return Err(io::ErrorKind::Unsupported.into()) };
-        let binding = tls.bind();
+        let binding = tls.bind(self.host());
         let deadline = self.login_deadline();
         self.control.secure(binding.control()?, deadline)?;
         binding.seal();
@@ -124,13 +123,13 @@ pub(super) struct DataProtection {
 
 impl DataProtection {
     /// `None`: the client has not asked for any.
-    pub(super) fn of(session: &Session, direction: Direction) -> Option<DataProtection> {
+    pub(super) fn of(session: &Session) -> Option<DataProtection> {
         let binding = session.protection.binding.clone().filter(|_| session.protection.private)?;
         let config = &session.services.config;
         Some(DataProtection {
             binding,
-            // The client of an upload gets one with the last reply, unless CCC has ended TLS there.
-            with_ticket: direction == Direction::Outgoing || session.control.tls().is_none(),
+            // Others get one with the last reply.
+            with_ticket: session.control.tls().is_none(),
             require_reuse: config.tls.as_ref().is_none_or(|policy| policy.require_reuse),
         })
     }

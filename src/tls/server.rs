@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 
 use super::certificates::{self, Certificates, Stamps};
+use super::registry::Registry;
 use super::{Binding, self_signed, tickets};
 use crate::config::{ClientAuth, TlsPolicy};
 
@@ -26,6 +28,7 @@ pub(crate) struct Server {
     provider: Arc<CryptoProvider>,
     config: RwLock<Arc<ServerConfig>>,
     seen: Mutex<Seen>,
+    registry: Arc<Registry>,
     /// `--tls-self-signed`: made at start, kept until the end.
     own: Option<Arc<Certificates>>,
 }
@@ -49,12 +52,19 @@ impl Server {
         };
         let seen = Seen { at: Instant::now(), stamps: stamps(policy) };
         let config = RwLock::new(Arc::new(load(policy, own.as_ref(), &provider)?));
-        Ok(Server { policy: policy.clone(), provider, config, seen: Mutex::new(seen), own })
+        Ok(Server {
+            policy: policy.clone(),
+            provider,
+            config,
+            seen: Mutex::new(seen),
+            registry: Arc::default(),
+            own,
+        })
     }
 
-    /// What a new control connection needs.
-    pub(crate) fn bind(&self) -> Binding {
-        Binding::new(&self.config.read())
+    /// What a new control connection from this address needs.
+    pub(crate) fn bind(&self, address: IpAddr) -> Binding {
+        Binding::new(&self.config.read(), &self.registry, address)
     }
 
     /// Reads the files again; those that are wrong leave things as they are.

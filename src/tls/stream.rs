@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
-use super::binding::Sessions;
 use super::names::names_in;
-use super::{Pulled, tickets, truncated};
+use super::sessions::DataSessions;
+use super::{Proof, Pulled, tickets, truncated};
 
 /// How much ciphertext of a transfer is read at once. rustls by itself would
 /// read a quarter of a record.
@@ -22,34 +22,39 @@ pub(crate) struct TlsConnection {
     taken: usize,
     /// The client has said close_notify.
     ended: bool,
-    /// A data connection's own sessions.
-    apart: Option<Arc<Sessions>>,
+    /// A data connection's.
+    sessions: Option<Arc<DataSessions>>,
     /// The ticket that the client got at the handshake, under TLS 1.3.
     ticket: Option<Vec<u8>>,
 }
 
 impl TlsConnection {
-    pub(super) fn new(config: Arc<ServerConfig>, apart: Option<Arc<Sessions>>) -> io::Result<TlsConnection> {
+    pub(super) fn new(
+        config: Arc<ServerConfig>,
+        sessions: Option<Arc<DataSessions>>,
+    ) -> io::Result<TlsConnection> {
         let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
         // Whoever writes waits until it is sent.
         tls.set_buffer_limit(None);
-        Ok(TlsConnection { tls, inbox: Vec::new(), taken: 0, ended: false, apart, ticket: None })
+        Ok(TlsConnection { tls, inbox: Vec::new(), taken: 0, ended: false, sessions, ticket: None })
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
         self.tls.is_handshaking()
     }
 
-    /// The session is one of the binding's: on a data connection this is the
-    /// proof that it belongs to the control connection.
-    pub(crate) fn is_resumed(&self) -> bool {
-        self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
+    /// Whether a data connection belongs to its control connection.
+    pub(crate) fn proof(&self) -> Proof {
+        match &self.sessions {
+            Some(sessions) if self.tls.handshake_kind() == Some(HandshakeKind::Resumed) => sessions.proof(),
+            _ => Proof::None,
+        }
     }
 
-    /// The connection belongs to its control connection: who resumes its sessions, does too.
-    pub(crate) fn keep_sessions(&mut self) {
-        if let Some(apart) = self.apart.take() {
-            apart.move_to_parent();
+    /// The data connection belongs to its control connection: who resumes its sessions, does too.
+    pub(crate) fn keep_sessions(&self) {
+        if let Some(sessions) = &self.sessions {
+            sessions.keep();
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 
-use super::Pulled;
+use super::{Proof, Pulled};
 use crate::config::TlsPolicy;
 
 pub(crate) struct Server(Infallible);
@@ -13,7 +14,7 @@ impl Server {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this ferryd was built without TLS"))
     }
 
-    pub(crate) fn bind(&self) -> Binding {
+    pub(crate) fn bind(&self, _: IpAddr) -> Binding {
         match self.0 {}
     }
 
@@ -39,6 +40,10 @@ impl Binding {
     }
 
     pub(crate) fn seal(&self) {}
+
+    pub(crate) fn log_in(&self, _: Option<&str>) {}
+
+    pub(crate) fn log_out(&self) {}
 }
 
 #[derive(Debug)]
@@ -49,11 +54,11 @@ impl TlsConnection {
         match self.0 {}
     }
 
-    pub(crate) fn is_resumed(&self) -> bool {
+    pub(crate) fn proof(&self) -> Proof {
         match self.0 {}
     }
 
-    pub(crate) fn keep_sessions(&mut self) {}
+    pub(crate) fn keep_sessions(&self) {}
 
     pub(crate) fn has_ended(&self) -> bool {
         match self.0 {}

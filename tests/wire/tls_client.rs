@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::client::{
+    ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue,
+};
 use rustls::crypto::{ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -106,6 +108,52 @@ impl ClientSessionStore for NewestTicket {
     }
 }
 
+/// A memory for sessions that takes all hosts for one.
+#[derive(Debug)]
+pub(crate) struct AnyName(ClientSessionMemoryCache);
+
+impl Default for AnyName {
+    fn default() -> AnyName {
+        AnyName(ClientSessionMemoryCache::new(32))
+    }
+}
+
+impl AnyName {
+    fn any() -> ServerName<'static> {
+        ServerName::try_from("any").expect("a name")
+    }
+}
+
+impl ClientSessionStore for AnyName {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        self.0.set_kx_hint(AnyName::any(), group);
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        self.0.kx_hint(&AnyName::any())
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
+        self.0.set_tls12_session(AnyName::any(), session);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.tls12_session(&AnyName::any())
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {
+        self.0.remove_tls12_session(&AnyName::any());
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(AnyName::any(), ticket);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.take_tls13_ticket(&AnyName::any())
+    }
+}
+
 /// The same, with the certificate of tests/data/tls/client.pem.
 pub(crate) fn config_with_certificate(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     let key = PrivateKeyDer::from_pem_file(data().join("client.key")).expect("a key");
@@ -153,7 +201,11 @@ pub(crate) struct TlsClient {
 impl TlsClient {
     /// Connects in the clear, and sends AUTH TLS.
     pub(crate) fn connect(server: &Server, config: ClientConfig) -> TlsClient {
-        let mut clear = TcpStream::connect(server.address()).expect("the server accepts");
+        TlsClient::begin(TcpStream::connect(server.address()).expect("the server accepts"), config)
+    }
+
+    /// Sends AUTH TLS over a connection that was just made.
+    pub(crate) fn begin(mut clear: TcpStream, config: ClientConfig) -> TlsClient {
         clear.set_read_timeout(Some(DEADLINE)).expect("a socket");
         expect_in_the_clear(&mut clear, "220");
         clear.write_all(b"AUTH TLS\r\n").expect("the server takes it");
@@ -180,6 +232,15 @@ impl TlsClient {
     pub(crate) fn log_in_here(&mut self) {
         self.send("USER anonymous").expect(331);
         self.send("PASS test@example.org").expect(230);
+        self.send("TYPE I").expect(200);
+    }
+
+    /// Logged in with a password, data connections protected.
+    pub(crate) fn log_in_as(&mut self, name: &str, password: &str) {
+        self.send(&format!("USER {name}")).expect(331);
+        self.send(&format!("PASS {password}")).expect(230);
+        self.send("PBSZ 0").expect(200);
+        self.send("PROT P").expect(200);
         self.send("TYPE I").expect(200);
     }
 

@@ -1,20 +1,22 @@
 //! Which TLS sessions prove whose a data connection is: any number of transfers by clients that
 //! use each ticket once, and what is refused.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::client::Resumption;
 
-use crate::client::connect;
-use crate::server::localhost;
+use crate::client::{connect, connect_from};
+use crate::server::{Folder, Server, localhost};
 use crate::tls::back_in_the_clear;
 use crate::tls_client::{
-    NewestTicket, Pems, TlsClient, VERSIONS, close, config, expect_in_the_clear, secure,
+    AnyName, NewestTicket, Pems, TlsClient, VERSIONS, close, config, expect_in_the_clear, secure,
 };
+use crate::user_file::{PASSWORD, start_with_accounts};
 
 /// As OpenSSL's clients do in TLS 1.3: curl, PHP and those of their kind.
-fn by_newest_ticket() -> rustls::ClientConfig {
+fn by_newest_ticket() -> ClientConfig {
     let mut config = config(&[VERSIONS[1]]);
     config.resumption = Resumption::store(Arc::new(NewestTicket::default()));
     config
@@ -36,6 +38,134 @@ fn uploads_and_downloads_go_on_for_a_client_that_uses_its_newest_ticket_once() {
         client.send("RETR none").expect(550);
         client.epsv();
         client.send("ABOR").expect(225);
+    }
+}
+
+/// Two accounts, each with a file that is called `file` and has the name of its account in it.
+fn two_accounts(folder: &Folder, pems: &Pems, more: &[&str]) -> Server {
+    let mut options = pems.options(&["ecdsa"]);
+    options.extend(["--tls=require", "--tls-allow-ccc"].iter().chain(more).map(|&word| word.to_owned()));
+    start_with_accounts(folder, &["one", "two"], &options)
+}
+
+fn logged_in(server: &Server, config: &ClientConfig, name: &str) -> TlsClient {
+    let mut client = TlsClient::connect(server, config.clone());
+    client.log_in_as(name, PASSWORD);
+    client
+}
+
+/// `client` comes to its data port with the newest session of `config`, whosever that is; the
+/// code of its last reply.
+fn retrieve_by(client: &mut TlsClient, config: &ClientConfig) -> String {
+    let data = client.start_clear("RETR file");
+    let mut bytes = Vec::new();
+    if let Ok(mut data) = secure(&Arc::new(config.clone()), "localhost", data) {
+        let _ = data.read_to_end(&mut bytes);
+    }
+    let code = client.reply().unwrap()[..3].to_owned();
+    assert_eq!(bytes.is_empty(), code != "226", "{code}");
+    code
+}
+
+#[test]
+fn connections_of_one_account_from_one_address_may_share_a_cache_of_sessions() {
+    let (folder, pems) = (Folder::new(), Pems::new());
+    let server = two_accounts(&folder, &pems, &[]);
+    for config in [by_newest_ticket(), config(&[VERSIONS[0]]), config(&[VERSIONS[1]])] {
+        let mut clients = [(); 4].map(|()| logged_in(&server, &config, "one"));
+        for _ in 0..3 {
+            for client in &mut clients {
+                client.store("STOR up", b"x");
+            }
+            for client in clients.iter_mut().rev() {
+                assert_eq!(client.receive("RETR file"), b"one");
+            }
+        }
+    }
+}
+
+#[test]
+fn sessions_of_another_account_or_address_or_of_a_connection_that_has_ended_prove_nothing() {
+    let (folder, pems) = (Folder::new(), Pems::new());
+    let server = two_accounts(&folder, &pems, &[]);
+    for version in VERSIONS {
+        let own = config(&[version]);
+        let mut client = logged_in(&server, &own, "one");
+        let elsewhere = connect_from([127, 0, 0, 2].into(), server.address()).unwrap();
+        let theirs = [config(&[version]), config(&[version]), config(&[version]), config(&[version])];
+        let mut far = TlsClient::begin(elsewhere, theirs[0].clone());
+        far.log_in_as("one", PASSWORD);
+        let mut other = logged_in(&server, &theirs[1], "two");
+        logged_in(&server, &theirs[2], "one").send("QUIT").expect(221);
+        // Logged in as the same account, and as somebody else since.
+        let mut changed = logged_in(&server, &theirs[3], "one");
+        changed.log_in_as("two", PASSWORD);
+        for theirs in &theirs {
+            assert_eq!(retrieve_by(&mut client, theirs), "522");
+        }
+        assert_eq!(client.receive("RETR file"), b"one");
+        for other in [&mut far, &mut other, &mut changed] {
+            other.send("NOOP").expect(200);
+        }
+    }
+}
+
+#[test]
+fn what_a_session_proves_may_turn_out_when_its_own_connection_logs_in() {
+    let (folder, pems) = (Folder::new(), Pems::new());
+    let server = two_accounts(&folder, &pems, &[]);
+    for version in VERSIONS {
+        for (name, code) in [("one", "226"), ("two", "522")] {
+            let config = config(&[version]);
+            let mut client = logged_in(&server, &config, "one");
+            let mut late = TlsClient::connect(&server, config.clone());
+            // Reads what may be a ticket.
+            late.send("NOOP").expect(200);
+            let data = client.start_clear("RETR file");
+            let data = secure(&client.config, "localhost", data);
+            late.log_in_as(name, PASSWORD);
+            let mut bytes = Vec::new();
+            data.map(|mut data| data.read_to_end(&mut bytes)).unwrap().ok();
+            assert_eq!(bytes, if code == "226" { &b"one"[..] } else { b"" });
+            client.expect(code.parse().unwrap());
+        }
+        let config = config(&[version]);
+        let mut client = logged_in(&server, &config, "one");
+        let mut late = TlsClient::connect(&server, config.clone());
+        late.send("NOOP").expect(200);
+        let data = client.start_clear("RETR file");
+        let data = secure(&client.config, "localhost", data);
+        drop(late);
+        client.expect(522);
+        drop(data);
+    }
+}
+
+#[test]
+fn the_session_is_the_proof_whatever_name_is_asked_for() {
+    let pems = Pems::new();
+    let server = pems.serve(&["rsa", "ecdsa"], &["--tls=require"]);
+    server.write("file", "x");
+    for version in VERSIONS {
+        for (on_control, on_data) in [("localhost", false), ("rsa.example", true)] {
+            let mut config = config(&[version]);
+            config.resumption = Resumption::store(Arc::new(AnyName::default()));
+            let mut clear = connect(server.address());
+            expect_in_the_clear(&mut clear, "220");
+            clear.write_all(b"AUTH TLS\r\n").unwrap();
+            expect_in_the_clear(&mut clear, "234");
+            let mut silent = config.clone();
+            silent.enable_sni = false;
+            let (first, second) = if on_data { (silent, config) } else { (config, silent) };
+            let mut client = TlsClient::on(clear, on_control, first).unwrap();
+            client.log_in_here();
+            client.send("PBSZ 0").expect(200);
+            client.send("PROT P").expect(200);
+            assert_eq!(client.receive("RETR file"), b"x");
+            client.config = second.into();
+            assert_eq!(client.receive("RETR file"), b"x", "{version:?} {on_control}");
+            client.store("STOR up", b"x");
+        }
     }
 }
 

@@ -9,10 +9,20 @@ use crate::server::{ANONYMOUS_USER, Folder, Server, is_root};
 /// What `openssl passwd -6` makes of `user-file-Secret`.
 const HASH: &str =
     "$6$ferrydtest$9kCUt7wFpYPyk9S4rpMeFNWARLvuZnG2NYW9TW7E8s6R4qx85BHUUUPlpUbO6mxH4Xmj.ByGL2zdh57DcfGHX0";
-const PASSWORD: &str = "user-file-Secret";
+pub(crate) const PASSWORD: &str = "user-file-Secret";
 
 /// A server whose file has these lines, less the account that root needs.
 fn start(folder: &Folder, lines: &[String]) -> Server {
+    start_with(folder, lines, &[])
+}
+
+/// A server with accounts of these names, each with a home and `PASSWORD`.
+pub(crate) fn start_with_accounts(folder: &Folder, names: &[&str], options: &[String]) -> Server {
+    let lines: Vec<_> = names.iter().map(|name| format!("{name}:{HASH}:{}", home(folder, name))).collect();
+    start_with(folder, &lines, options)
+}
+
+fn start_with(folder: &Folder, lines: &[String], options: &[String]) -> Server {
     let as_account = if is_root() { format!(":{ANONYMOUS_USER}") } else { String::new() };
     let text: String = lines.iter().map(|line| format!("{line}{as_account}\n")).collect();
     folder.write("users", text);
@@ -22,7 +32,9 @@ fn start(folder: &Folder, lines: &[String]) -> Server {
     }
     let users = folder.path("users");
     let users = users.to_str().expect("a plain path");
-    Server::start_raw(&["-F", "-P", "0", "-a", "127.0.0.1", "--login-delay", "0", "--user-file", users])
+    let mut words = vec!["-F", "-P", "0", "-a", "127.0.0.1", "--login-delay", "0", "--user-file", users];
+    words.extend(options.iter().map(String::as_str));
+    Server::start_raw(&words)
 }
 
 /// `home` with a file in it, that belongs to whom the sessions become.

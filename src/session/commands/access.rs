@@ -187,6 +187,10 @@ impl Session {
             AccountKind::Real => None,
         };
         SessionLines::set_user(Some(&account.name));
+        if let Some(binding) = &self.protection.binding {
+            // Anonymous clients of one address need not be the same.
+            binding.log_in(email.is_none().then_some(&account.name));
+        }
         let user = User { name: account.name.clone(), email, confined: account.confined };
         self.control.presence.set_user(Some(Arc::new(user)));
         let mut record = None;

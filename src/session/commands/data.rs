@@ -77,7 +77,7 @@ impl Session {
             port => port,
         };
         let pair = ControlPair { local: self.control.local, peer: self.control.peer };
-        let protection = DataProtection::of(self, direction);
+        let protection = DataProtection::of(self);
         let mut watch = ControlWatch::new(&mut self.control, &self.services.offered, direction);
         let opened = open_data_connection(port, &pair, &self.services.config.data, opening, &mut watch);
         let secured = opened.and_then(|mut connection| match &protection {
