@@ -31,6 +31,16 @@ pub(super) fn equals_sign(spec: &OptionSpec, word: &str) -> Option<String> {
     Some(format!("{name}: `{word}` begins with `=`; write -{letter} {value} or --{long}={value}"))
 }
 
+/// A letter that has another meaning in another ftpd, where its value tells.
+pub(super) fn elsewhere(spec: &OptionSpec, word: &str) -> Option<String> {
+    let meant = match spec.long {
+        "bind" if word.starts_with('/') => "NetBSD's -a is --anonymous-root=DIR here",
+        "port" if word.starts_with('-') => "OpenBSD's -P is -R, --allow-foreign-data, here",
+        _ => return None,
+    };
+    Some(format!("{}: `{word}`: {meant}", spec.name()))
+}
+
 /// The message for words that are neither options nor their values.
 pub(super) fn stray(words: &[&str], args: &[OsString]) -> String {
     match words {
@@ -123,6 +133,9 @@ mod tests {
             (&["-l=2"], "-l, --log: takes no value; given twice, it counts twice"),
             (&["-4=yes"], "-4, --ipv4: takes no value"),
             (&["-P=2121"], "-P, --port: `=2121` begins with `=`; write -P 2121 or --port=2121"),
+            (&["-a", "/srv/ftp"], "-a, --bind: `/srv/ftp`: NetBSD's -a is --anonymous-root"),
+            (&["-P", "-l"], "-P, --port: `-l`: OpenBSD's -P is -R"),
+            (&["--no-a"], "--no-a: could be --no-anonymous, "),
             (&["who", "there"], "who: takes no `there`"),
             (&["kick"], "kick: needs the number of a session, which `ferryd who` shows"),
             (&["kick", "x"], "kick: `x` is not a number"),
@@ -140,6 +153,7 @@ mod tests {
             warnings(&["-P", "21", "-t5", "--port=2121"]),
             ["-P, --port: given 2 times; only the last, `2121`, counts"]
         );
+        assert!(warnings(&["--non-rfc2577"])[0].starts_with("--non-rfc2577: "));
         let twice = ["-P21", "-P21", "-a", "::1", "-a", "127.0.0.1", "-ll", "-4", "-4"];
         assert_eq!(warnings(&twice), [""; 0]);
     }

@@ -6,6 +6,7 @@ mod options;
 mod resolve;
 mod usage;
 pub(crate) mod values;
+mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -148,6 +149,7 @@ impl Default for Options {
 /// unless it may be repeated. The error is a line that names the option.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
     let args: Vec<OsString> = args.into_iter().collect();
+    let args = words::with_whole_names(&args)?;
     let matches = getopts().parse(&args).map_err(|fail| mistakes::explain(&fail, &args))?;
     let mut options = Options::default();
     let given = in_order(&matches);
@@ -157,7 +159,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
             Effect::Version => return Ok(Action::Version),
             Effect::NotAvailableYet => return Err(format!("{}: not available yet", spec.name())),
             Effect::Set(apply) => {
-                if let Some(line) = mistakes::equals_sign(spec, word) {
+                if let Some(line) =
+                    mistakes::equals_sign(spec, word).or_else(|| mistakes::elsewhere(spec, word))
+                {
                     return Err(line);
                 }
                 apply(&mut options, word).map_err(|reason| format!("{}: {reason}", spec.name()))?;

@@ -177,14 +177,14 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("O", "anonymous-write-only", "they may not download", set!(anonymous.write_only = true)).of(Anonymous),
 
     value("", "auth", "pam|shadow", "how passwords are checked (pam)",
-        parse!(login.auth, |word| one_of(word, &[("pam", AuthMethod::Pam), ("shadow", AuthMethod::Shadow)]))).of(Accounts),
+        parse!(login.auth, |word| one_of(word, &[("pam", AuthMethod::Pam), ("shadow", AuthMethod::Shadow), ("default", AuthMethod::Pam)]))).of(Accounts),
     value("", "pam-service", "NAME", "the PAM service (ftpd)", parse!(login.pam_service, pam_service)).of(Accounts),
     flag("", "pam-session", "open a PAM session for each login", set!(login.pam_session = true)).of(Accounts),
     value("", "auth-helpers", "N", "up to so many processes check passwords (32)",
         parse!(login.auth_helpers, |word| number(word, 1..=1024))).of(Accounts),
     value("", "auth-timeout", "SECS", "give a check of a password up after so long (90)",
         parse!(login.auth_timeout, seconds)).of(Accounts),
-    value("", "user-file", "FILE", "accounts of a server that is not started by root",
+    value("", "user-file", "FILE", "accounts that the system does not know: name:hash:home[:account]",
         parse!(login.user_file, path)).of(Accounts),
     value("", "min-uid", "N", "refuse accounts with a lower uid (1)",
         parse!(login.min_uid, |word| number(word, 0..=u32::MAX - 1))).of(Accounts),
@@ -318,6 +318,11 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     flag("B", "blocklistd", "accepted, without effect, with a warning",
         Set(|options, _| {
             options.warnings.push("-B, --blocklistd: there is no blocklistd here; --ban refuses hosts".to_owned());
+            Ok(())
+        })),
+    flag("", "non-rfc2577", "accepted, without effect, with a warning",
+        Set(|options, _| {
+            options.warnings.push("--non-rfc2577: clients are not told which accounts exist".to_owned());
             Ok(())
         })),
     flag("", "who", "show who is on, and exit (ferryd who)", set!(who = true)),

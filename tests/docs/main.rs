@@ -104,6 +104,19 @@ fn the_man_page_and_the_usage_text_name_the_same_flags() {
     assert_same("flags", ("--help", &usage), ("the man page", &page));
 }
 
+/// mdoc takes a bare full stop for the end of a sentence, and moves it to the word in front.
+#[test]
+fn no_example_of_the_manual_loses_its_dot() {
+    for name in ["man/ferryd.8", "man/ferryd-files.5"] {
+        let eaten: Vec<_> = read(name)
+            .lines()
+            .filter(|line| line.starts_with(".Dl ") && line.split(' ').any(|word| word == "."))
+            .map(str::to_owned)
+            .collect();
+        assert!(eaten.is_empty(), "{name}: {eaten:?}");
+    }
+}
+
 #[test]
 fn the_man_page_and_help_name_the_same_commands() {
     let server = Server::start(&[]);
