@@ -4,7 +4,10 @@
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::{Options, TlsOptions};
 use crate::config::{
@@ -110,9 +113,12 @@ fn may_read_shadow(options: &Options) -> Result<(), Problem> {
 /// The file must be there at the start. It is read again each time it is shown.
 fn is_readable(option: &'static str, file: Option<&Path>) -> Result<(), Problem> {
     let Some(path) = file else { return Ok(()) };
-    match fs::File::open(path).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_dir() => problem(option, format!("{}: a directory", path.display())),
-        Ok(_) => Ok(()),
+    // NONBLOCK: a FIFO would hold the start up.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let open = || fs::File::from(rustix::fs::open(path, flags, Mode::empty())?).metadata();
+    match open() {
+        Ok(metadata) if metadata.is_file() || metadata.file_type().is_char_device() => Ok(()),
+        Ok(_) => problem(option, format!("{}: not a plain file", path.display())),
         Err(err) => problem(option, format!("{}: {err}", path.display())),
     }
 }
@@ -436,6 +442,18 @@ mod tests {
         assert_eq!(complains_of(&["--anonymous-root=/etc/passwd"]), ["--anonymous-root"]);
         assert_eq!(complains_of(&["--passive-ports=65500+"]), ["--passive-ports"]);
         assert_eq!(complains_of(&["--passive-address=0.0.0.0"]), ["--passive-address"]);
+    }
+
+    #[test]
+    fn a_text_is_a_plain_file_and_no_start_waits_for_it() {
+        let scratch = crate::test_support::Scratch::new();
+        let (text, fifo) = (scratch.write("text", "Hello."), scratch.join("fifo"));
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let complaints = |path: &Path| complains_of(&["-P0", &format!("--banner={}", path.display())]);
+        assert_eq!(complaints(&text), [""; 0]);
+        for wrong in [&fifo, scratch.path(), &scratch.join("none")] {
+            assert_eq!(complaints(wrong), ["--banner"], "{}", wrong.display());
+        }
     }
 
     #[test]
