@@ -18,4 +18,4 @@ pub(crate) use admission::{Admission, Refused, Slot, UserSlot};
 pub(crate) use bans::Guess;
 pub(crate) use counters::Counters;
 pub(crate) use presence::{Leave, Presence, Snapshot};
-pub(crate) use quotas::{Quota, Quotas, Tally, UnderWay};
+pub(crate) use quotas::{Count, Quota, Quotas, Tally, UnderWay};

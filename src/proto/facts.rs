@@ -35,7 +35,7 @@ impl Letters {
         Letters(letters.iter().fold(self.0, |set, letter| set | 1 << (letter - b'a')))
     }
 
-    fn contains(self, letter: u8) -> bool {
+    pub(crate) fn contains(self, letter: u8) -> bool {
         self.0 & 1 << (letter - b'a') != 0
     }
 }

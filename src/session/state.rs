@@ -144,20 +144,16 @@ impl LoggedIn {
 
     /// What new files are made with.
     pub(crate) fn new_file_mode(&self, policy: &FilePolicy) -> NewFile {
-        NewFile { bits: self.new_mode(0o666), exact: policy.upload_mode }
+        NewFile { bits: 0o666, exact: policy.upload_mode }
     }
 
-    /// `most`, less what the umask takes. Where the thread has a umask of its own the kernel takes it,
-    /// and knows of directories with default ACLs, where it does not count.
-    pub(crate) fn new_mode(&self, most: u32) -> u32 {
-        if self.own_umask.is_some() { most } else { most & !self.umask }
-    }
-
-    /// The permission bits that new files lack from now on.
+    /// The permission bits that new files lack from now on. Where the thread has a umask of its own the
+    /// kernel takes them, and knows of directories with default ACLs, where they do not count.
     pub(crate) fn set_umask(&mut self, umask: u32) {
         self.umask = umask;
-        if let Some(own) = &self.own_umask {
-            own.set(umask);
+        match &self.own_umask {
+            Some(own) => own.set(umask),
+            None => self.vfs.mask_by_hand(umask),
         }
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use crate::proto::argument::SyntaxError;
 use crate::proto::command::ParseError;
 use crate::proto::reply::{Reply, ReplyCode};
+use crate::sys::{files, sockets};
 use crate::vfs::FileError;
 
 /// What a handler gives instead of a reply. There is no `From<io::Error>`: such an error does not
@@ -111,8 +112,8 @@ pub(crate) fn io_refusal(path: &[u8], error: &io::Error) -> Stop {
         Kind::StorageFull => ReplyCode::InsufficientStorage,
         Kind::QuotaExceeded | Kind::FileTooLarge => ReplyCode::ExceededStorage,
         Kind::ExecutableFileBusy | Kind::ResourceBusy | Kind::WouldBlock => ReplyCode::FileBusy,
-        // EMFILE, ENFILE, ENOMEM: our trouble, which may pass.
-        _ if crate::sys::sockets::is_shortage(error) => ReplyCode::LocalError,
+        // EMFILE, ENFILE, ENOMEM, EIO: our trouble, which may pass.
+        _ if sockets::is_shortage(error) || files::is_broken_disk(error) => ReplyCode::LocalError,
         _ => ReplyCode::FileUnavailable,
     };
     named(code, path, &reason(error))

@@ -2,20 +2,23 @@
 //!
 //! A draft is a file without a name in the directory of the file that it will be. On file systems
 //! that have no such files it has a name that listings leave out. Publishing gives it its final
-//! name in one step.
+//! name in one step. A draft that has a name is held (`files::hold`) for as long as somebody works
+//! on it: one that nobody holds was left by a server that was killed, and `sweep` removes it.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{FileError, OPEN_FLAGS, OpenFile, Vfs, mode_bits};
+use super::turns::Turn;
+use super::{FileError, OPEN_FLAGS, OpenFile, Stat, Vfs, mode_bits};
 use crate::proto::path::VirtualPath;
-use crate::sys::files;
+use crate::sys::files::{self, DirBuffer};
+use crate::sys::{clock, random};
 
 /// The pattern of the names of drafts that must have one.
 pub(crate) const DRAFTS: &str = ".ferryd-upload-*";
@@ -54,10 +57,35 @@ impl Vfs {
             return Err(FileError::NotPlainFile);
         }
         let (dir, _) = self.root.parent(path.relative())?;
+        let mode = self.new_mode(dir.as_fd(), mode);
         if let Some(fd) = files::nameless(dir.as_fd(), mode_bits(mode))? {
             return Ok((Draft { dir, name: None }, OpenFile { file: File::from(fd), size: 0 }));
         }
         Ok(named_draft(dir, mode)?)
+    }
+
+    /// What a draft would take the place of as `path`, which is its name then.
+    pub(crate) fn in_the_way(&self, draft: &Draft, path: &VirtualPath) -> Option<Stat> {
+        let name = CString::new(path.file_name()?).ok()?;
+        files::stat_at(draft.dir.as_fd(), &name).ok()
+    }
+
+    /// Removes `name` from `dir` if it is a draft that a server left there which was killed, and this
+    /// login stores files. Whether it is gone.
+    pub(super) fn sweep(&self, dir: BorrowedFd<'_>, name: &CStr) -> bool {
+        // Where it cannot be removed it stays, and is not listed.
+        is_draft(name) && !self.viewer.denied.contains(b'c') && sweep(dir, name).unwrap_or(false)
+    }
+
+    /// Sweeps the whole directory `path`. Whether that removed anything.
+    pub(super) fn sweep_all(&self, path: &VirtualPath) -> io::Result<bool> {
+        let Ok(dir) = self.open_dir(path.relative(), OFlags::NOFOLLOW) else { return Ok(false) };
+        let mut gone = false;
+        let read = files::read_dir(dir.as_fd(), &mut DirBuffer::default(), |name, _| {
+            gone |= self.sweep(dir.as_fd(), name);
+            ControlFlow::<()>::Continue(())
+        });
+        read.map(|_| gone)
     }
 
     /// Gives a draft the name of `path`.
@@ -82,43 +110,63 @@ impl Vfs {
                 }
             }
             // To replace a name takes a rename, and only a file that has a name can be renamed.
+            files::hold(file.as_fd())?;
             let (hidden, ()) =
                 with_free_name(|name| files::give_name(file.as_fd(), draft.dir.as_fd(), name))?;
             draft.name = Some(hidden);
         }
         let dir = draft.dir.as_fd();
+        let _turn = Turn::in_dir(dir)?;
         let hidden = draft.name.as_deref().ok_or(Errno::NOENT)?;
         match over {
             Over::Nothing => files::rename_new(dir, hidden, dir, &name)?,
             Over::Anything => rustix::fs::renameat(dir, hidden, dir, &name)?,
-            Over::Only(old) => {
-                // The old file, which may have the draft's name now, is removed with the draft.
-                return replace_only(dir, hidden, &name, old);
-            }
+            Over::Only(old) => match replace_only(dir, hidden, &name, old)? {
+                // The old file has the draft's name now, and is removed with the draft.
+                Replaced::Exchanged => return Ok(()),
+                Replaced::Gone => (),
+                Replaced::Stuck => {
+                    // It is another's, and all that there is of it.
+                    draft.name = None;
+                    return Err(Errno::STALE.into());
+                }
+            },
         }
         draft.name = None;
         Ok(())
     }
 }
 
+/// How a draft took the place of a file.
+enum Replaced {
+    /// The file has the draft's name.
+    Exchanged,
+    Gone,
+    /// Another file has the draft's name, and could not be put back.
+    Stuck,
+}
+
 /// Gives the file `hidden` the name `name` if that is still the name of `old`. If not, nothing
-/// changes and the error is ESTALE. Where the system can exchange names, the old file is `hidden`
-/// afterwards.
-fn replace_only(dir: BorrowedFd<'_>, hidden: &CStr, name: &CStr, old: &File) -> io::Result<()> {
+/// changes and the error is ESTALE.
+fn replace_only(dir: BorrowedFd<'_>, hidden: &CStr, name: &CStr, old: &File) -> io::Result<Replaced> {
     let old = files::stat(old.as_fd())?;
-    let is_old = |name: &CStr| {
-        files::stat_at(dir, name).is_ok_and(|there| (there.dev, there.ino) == (old.dev, old.ino))
-    };
+    let is_old = |name: &CStr| files::stat_at(dir, name).is_ok_and(|there| there.id() == old.id());
+    if !is_old(name) {
+        return Err(Errno::STALE.into());
+    }
+    // Another process may be quicker than this look.
     match files::exchange(dir, hidden, name) {
-        Ok(()) if is_old(hidden) => Ok(()),
-        Ok(()) => {
-            files::exchange(dir, hidden, name)?;
-            Err(Errno::STALE.into())
+        Ok(()) if is_old(hidden) => Ok(Replaced::Exchanged),
+        Ok(()) => match files::exchange(dir, hidden, name) {
+            Ok(()) => Err(Errno::STALE.into()),
+            // The draft need not come back.
+            Err(_) if rustix::fs::renameat(dir, hidden, dir, name).is_ok() => Err(Errno::STALE.into()),
+            Err(_) => Ok(Replaced::Stuck),
+        },
+        Err(err) if err.kind() == io::ErrorKind::Unsupported => {
+            rustix::fs::renameat(dir, hidden, dir, name)?;
+            Ok(Replaced::Gone)
         }
-        Err(err) if err.kind() == io::ErrorKind::Unsupported && is_old(name) => {
-            Ok(rustix::fs::renameat(dir, hidden, dir, name)?)
-        }
-        Err(err) if err.kind() == io::ErrorKind::Unsupported => Err(Errno::STALE.into()),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Err(Errno::STALE.into()),
         Err(err) => Err(err),
     }
@@ -130,16 +178,16 @@ fn named_draft(dir: OwnedFd, mode: u32) -> io::Result<(Draft, OpenFile)> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OPEN_FLAGS;
         Ok(rustix::fs::openat(&dir, name, flags, mode_bits(mode))?)
     })?;
-    Ok((Draft { dir, name: Some(name) }, OpenFile { file: File::from(fd), size: 0 }))
+    let (draft, file) = (Draft { dir, name: Some(name) }, File::from(fd));
+    files::hold(file.as_fd())?;
+    Ok((draft, OpenFile { file, size: 0 }))
 }
 
 /// Calls `make` with names for drafts until one is free.
 fn with_free_name<T>(mut make: impl FnMut(&CString) -> io::Result<T>) -> io::Result<(CString, T)> {
     const TRIES: usize = 100;
-    static COUNT: AtomicU64 = AtomicU64::new(0);
     for _ in 0..TRIES {
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}{:x}-{number:x}", DRAFTS.trim_end_matches('*'), std::process::id());
+        let name = format!("{}{:016x}", DRAFTS.trim_end_matches('*'), random::number());
         let name = CString::new(name).map_err(|_| Errno::INVAL)?;
         match make(&name) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => (),
@@ -147,6 +195,31 @@ fn with_free_name<T>(mut make: impl FnMut(&CString) -> io::Result<T>) -> io::Res
         }
     }
     Err(Errno::EXIST.into())
+}
+
+/// Whether only ferryd gives such names.
+fn is_draft(name: &CStr) -> bool {
+    let number = name.to_bytes().strip_prefix(DRAFTS.trim_end_matches('*').as_bytes());
+    number.is_some_and(|number| number.len() == 16 && number.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Seconds after which a draft is held by whoever made it.
+const SETTLED: i64 = 2;
+
+fn sweep(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
+    let stat = files::stat_at(dir, name)?;
+    if !stat.is_file() || clock::now() - stat.changed < SETTLED {
+        return Ok(false);
+    }
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OPEN_FLAGS;
+    let file = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+    let _turn = Turn::in_dir(dir)?;
+    let same = files::stat(file.as_fd())?.id() == files::stat_at(dir, name)?.id();
+    if !same || !files::is_abandoned(file.as_fd()) {
+        return Ok(false);
+    }
+    rustix::fs::unlinkat(dir, name, AtFlags::empty())?;
+    Ok(true)
 }
 
 #[cfg(test)]

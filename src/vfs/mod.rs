@@ -4,11 +4,10 @@
 //! call that changes a directory acts on the last name of the path in its parent and follows no
 //! link there. Reply codes are the session's business.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -16,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::proto::facts::Letters;
 use crate::proto::path::VirtualPath;
-use crate::sys::files::{self, Kind, SEARCH};
+use crate::sys::files::{self, SEARCH};
 use crate::sys::root::Root;
 
 mod draft;
@@ -26,11 +25,15 @@ mod glob;
 mod listing;
 mod owners;
 mod storing;
+mod turns;
+mod usage;
 
-pub(crate) use crate::sys::files::{Space, Stat};
+pub(crate) use crate::sys::files::{FileId, Space, Stat};
 pub(crate) use draft::{DRAFTS, Draft, Over};
 pub(crate) use filter::Filter;
 pub(crate) use listing::{ListKind, ListLimits, ListRequest, ListingError};
+use turns::Turn;
+pub(crate) use usage::Usage;
 
 /// The files of one session.
 pub(crate) struct Vfs {
@@ -38,6 +41,8 @@ pub(crate) struct Vfs {
     viewer: Viewer,
     owners: RefCell<owners::Owners>,
     filter: Filter,
+    /// Permission bits that new files lack, where the system takes them from nobody's.
+    mask: Cell<u32>,
 }
 
 /// The client, as far as facts and listings depend on it.
@@ -108,7 +113,12 @@ const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::
 impl Vfs {
     pub(crate) fn new(root: Root, viewer: Viewer) -> Vfs {
         let owners = RefCell::new(owners::Owners::new(viewer.hide_ids));
-        Vfs { root, viewer, owners, filter: Filter::default() }
+        Vfs { root, viewer, owners, filter: Filter::default(), mask: Cell::new(0) }
+    }
+
+    /// New files lack these permission bits, which the umask of the thread does not take.
+    pub(crate) fn mask_by_hand(&self, mask: u32) {
+        self.mask.set(mask);
     }
 
     pub(crate) fn root(&self) -> &Root {
@@ -144,10 +154,19 @@ impl Vfs {
         self.open_plain(path, OFlags::RDONLY, 0)
     }
 
-    /// Opens a plain file for writing. A new one gets the permission bits `mode`, from which the
-    /// caller has taken the umask. Links are followed inside the root, even to a file that does not
+    /// Opens a plain file for writing. A new one gets the permission bits `mode`, less the umask. Links are followed inside the root, even to a file that does not
     /// exist yet; but `New` follows none.
     pub(crate) fn create(&self, path: &VirtualPath, how: Create, mode: u32) -> Result<OpenFile, FileError> {
+        let mode = match self.mask.get() {
+            0 => mode,
+            // If there is no such directory, opening says so.
+            _ => self.root.parent(path.relative()).map_or(0, |(dir, _)| self.new_mode(dir.as_fd(), mode)),
+        };
+        if how == Create::New {
+            self.permit(path)?;
+            let fd = self.root.create_new(path.relative(), how.flags() | OPEN_FLAGS, mode_bits(mode))?;
+            return Ok(OpenFile { file: File::from(fd), size: 0 });
+        }
         self.open_plain(path, OFlags::CREATE | how.flags(), mode)
     }
 
@@ -189,6 +208,7 @@ impl Vfs {
     pub(crate) fn remove_file(&self, path: &VirtualPath) -> io::Result<()> {
         self.permit(path)?;
         let (dir, name) = self.root.parent(path.relative())?;
+        let _turn = Turn::in_dir(dir.as_fd())?;
         match rustix::fs::unlinkat(&dir, &name, AtFlags::empty()) {
             // POSIX and macOS say EPERM of a directory, but of other files too.
             Err(Errno::PERM) if files::stat_at(dir.as_fd(), &name).is_ok_and(|stat| stat.is_dir()) => {
@@ -202,17 +222,30 @@ impl Vfs {
     pub(crate) fn remove_dir(&self, path: &VirtualPath) -> io::Result<()> {
         self.permit(path)?;
         let (dir, name) = self.root.parent(path.relative())?;
-        Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+        match rustix::fs::unlinkat(&dir, &name, AtFlags::REMOVEDIR) {
+            // Of what the client cannot see, nothing is to be in its way.
+            Err(Errno::NOTEMPTY | Errno::EXIST) if self.sweep_all(path)? => {
+                Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+            }
+            result => Ok(result?),
+        }
     }
 
-    /// Makes a directory with the permission bits `mode`, from which the caller has taken the umask.
+    /// Makes a directory with the permission bits `mode`, less the umask.
     pub(crate) fn make_dir(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
         self.permit(path)?;
         if path.is_root() {
             return Err(Errno::EXIST.into());
         }
         let (dir, name) = self.root.parent(path.relative())?;
-        Ok(rustix::fs::mkdirat(dir, name, mode_bits(mode))?)
+        Ok(rustix::fs::mkdirat(&dir, name, mode_bits(self.new_mode(dir.as_fd(), mode)))?)
+    }
+
+    /// What is left of `mode` for a new file in `dir`. The umask does not count where a list says what
+    /// new files get, by hand as little as in the system.
+    fn new_mode(&self, dir: BorrowedFd<'_>, mode: u32) -> u32 {
+        let mask = self.mask.get();
+        if mask == 0 || files::has_default(dir) { mode } else { mode & !mask }
     }
 
     /// Renames a file, a link or a directory. Without `replace` the new name must be free (EEXIST).
@@ -221,8 +254,10 @@ impl Vfs {
         self.permit(to)?;
         let (from_dir, from) = self.root.parent(from.relative())?;
         let (to_dir, to) = self.root.parent(to.relative())?;
+        let _turn = Turn::in_both(from_dir.as_fd(), to_dir.as_fd())?;
         if replace {
-            return Ok(rustix::fs::renameat(from_dir, from, to_dir, to)?);
+            rustix::fs::renameat(&from_dir, &from, &to_dir, &to)?;
+            return remove_second_name(from_dir.as_fd(), &from, to_dir.as_fd(), &to);
         }
         files::rename_new(from_dir.as_fd(), &from, to_dir.as_fd(), &to)
     }
@@ -247,39 +282,6 @@ impl Vfs {
         files::set_times_at(dir.as_fd(), &name, accessed, modified)
     }
 
-    /// The bytes of all plain files beneath the root that the account can see. `u64::MAX` if there
-    /// are more files than can be counted in good time.
-    pub(crate) fn usage(&self) -> io::Result<u64> {
-        const MOST: usize = 5_000_000;
-        let (mut bytes, mut count) = (0u64, 0);
-        let mut buffer = files::DirBuffer::default();
-        let mut pending = vec![VirtualPath::root()];
-        while let Some(path) = pending.pop() {
-            // It is gone, or this account may not read it.
-            let Ok(dir) = self.open_dir(path.relative(), OFlags::NOFOLLOW) else { continue };
-            let read = files::read_dir(dir.as_fd(), &mut buffer, |name, kind| {
-                count += 1;
-                if count > MOST {
-                    return ControlFlow::Break(());
-                }
-                if matches!(kind, Kind::Directory) {
-                    pending.extend(path.join(name.to_bytes()));
-                } else if let Ok(stat) = files::stat_at(dir.as_fd(), name) {
-                    if stat.is_dir() {
-                        pending.extend(path.join(name.to_bytes()));
-                    } else if stat.is_file() {
-                        bytes = bytes.saturating_add(stat.size);
-                    }
-                }
-                ControlFlow::Continue(())
-            })?;
-            if read.is_break() {
-                return Ok(u64::MAX);
-            }
-        }
-        Ok(bytes)
-    }
-
     /// The space of the file system that `path` is on, or would be on.
     pub(crate) fn free_space(&self, path: &VirtualPath) -> io::Result<Space> {
         self.permit(path)?;
@@ -300,6 +302,21 @@ impl Vfs {
     fn read_link(dir: BorrowedFd<'_>, name: &CStr) -> Option<Vec<u8>> {
         rustix::fs::readlinkat(dir, name, Vec::new()).ok().map(|target| target.into_bytes())
     }
+}
+
+/// rename(2) does nothing where both are names of one file already; mv(1) takes the first one away.
+fn remove_second_name(
+    from_dir: BorrowedFd<'_>,
+    from: &CStr,
+    to_dir: BorrowedFd<'_>,
+    to: &CStr,
+) -> io::Result<()> {
+    let Ok(there) = files::stat_at(from_dir, from) else { return Ok(()) };
+    let same_name = from == to && files::stat(from_dir)?.id() == files::stat(to_dir)?.id();
+    if there.links > 1 && !there.is_dir() && !same_name && files::stat_at(to_dir, to)?.id() == there.id() {
+        rustix::fs::unlinkat(from_dir, from, AtFlags::empty())?;
+    }
+    Ok(())
 }
 
 fn mode_bits(mode: u32) -> Mode {

@@ -8,14 +8,25 @@ use std::os::fd::AsFd;
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Create, FileError, OpenFile, Vfs};
+use super::turns::Turn;
+use super::{Create, FileError, OpenFile, Stat, Vfs};
 use crate::proto::path::VirtualPath;
-use crate::sys::files::{self, SEARCH};
+use crate::sys::files::{self, FileId, SEARCH};
 
 impl Vfs {
-    /// Opens a plain file that exists, for writing.
+    /// Opens a plain file that exists, for writing. Anything else is not even opened: whoever reads a FIFO
+    /// would see it end, and some devices act when they are opened.
     pub(crate) fn open_to_write(&self, path: &VirtualPath, how: Create) -> Result<OpenFile, FileError> {
+        if !self.stat(path)?.is_file() {
+            return Err(FileError::NotPlainFile);
+        }
         self.open_plain(path, how.flags() - OFlags::EXCL, 0)
+    }
+
+    /// Whether `path` leads to this file now.
+    pub(crate) fn is_at(&self, path: &VirtualPath, file: &File) -> io::Result<bool> {
+        let own = files::stat(file.as_fd())?;
+        Ok(own.links > 0 && self.stat(path).is_ok_and(|there| there.id() == own.id()))
     }
 
     /// Whether a file could be made at `path`, where there is none, as far as this can be found out
@@ -43,21 +54,22 @@ impl Vfs {
     /// `false` if it is another.
     pub(crate) fn remove_own(&self, path: &VirtualPath, file: &File) -> io::Result<bool> {
         let (dir, name) = self.root.parent(path.relative())?;
+        let _turn = Turn::in_dir(dir.as_fd())?;
         let (there, own) = (files::stat_at(dir.as_fd(), &name)?, files::stat(file.as_fd())?);
-        if (there.dev, there.ino) != (own.dev, own.ino) {
+        if there.id() != own.id() {
             return Ok(false);
         }
         rustix::fs::unlinkat(&dir, &name, AtFlags::empty())?;
         Ok(true)
     }
 
-    /// Lets `change` remove or replace the file at `path`, and returns how many bytes that set free:
-    /// none if the file has another name.
+    /// Lets `change` remove or replace the file at `path`. Returns the file that is gone then, and its
+    /// bytes: none if the file has another name.
     pub(crate) fn releasing<T>(
         &self,
         path: &VirtualPath,
         change: impl FnOnce() -> io::Result<T>,
-    ) -> (io::Result<T>, u64) {
+    ) -> (io::Result<T>, Option<(FileId, u64)>) {
         let flags = SEARCH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let held = self
             .root
@@ -65,13 +77,12 @@ impl Vfs {
             .and_then(|(dir, name)| Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?));
         let result = change();
         let stat = held.ok().filter(|_| result.is_ok()).and_then(|held| files::stat(held.as_fd()).ok());
-        let released = stat.filter(|stat| stat.is_file() && stat.links == 0);
-        (result, released.map_or(0, |stat| stat.size))
+        let gone = |stat: &Stat| stat.is_file() && stat.links == 0;
+        (result, stat.filter(gone).map(|stat| (stat.id(), stat.size)))
     }
 
-    /// Waits until `file` and its name, in the directory of `path`, are on the disk.
-    pub(crate) fn sync(&self, path: &VirtualPath, file: &File) -> io::Result<()> {
-        files::sync(file.as_fd())?;
+    /// Waits until the name of `file`, in the directory of `path`, is on the disk.
+    pub(crate) fn sync_name(&self, path: &VirtualPath, file: &File) -> io::Result<()> {
         match self.open_dir(path.parent().relative(), OFlags::empty()) {
             Ok(dir) => files::sync(dir.as_fd()),
             // This account may write to the directory and not read it.

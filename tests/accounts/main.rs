@@ -35,7 +35,11 @@ mod confinement;
 mod magic_links;
 
 mod active;
+#[cfg(target_os = "linux")]
+mod calls;
 mod disk;
+#[cfg(target_os = "linux")]
+mod faults;
 
 #[cfg(target_os = "linux")]
 mod containers;

@@ -45,6 +45,7 @@ mod atomic;
 mod hidden;
 mod hosts;
 mod limits;
+mod quotas;
 mod read_only;
 mod texts;
 mod user_options;

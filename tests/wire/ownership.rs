@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use crate::client::{Client, connect};
-use crate::server::{Folder, Server, wait_until};
+use crate::server::{Server, wait_until};
 use crate::store::noise;
 
 /// Every combination of what decides how an upload is written.
@@ -172,6 +172,96 @@ fn an_upload_whose_file_is_deleted_meanwhile_is_not_complete() {
 }
 
 #[test]
+fn a_file_that_is_renamed_before_its_upload_begins_keeps_what_it_has() {
+    for options in option_sets() {
+        let server = Server::start(&options);
+        server.write("f", "old");
+        let (mut a, mut b) = (binary(&server), binary(&server));
+        if options.contains(&"--no-overwrite") {
+            a.refused("STOR f", &[553]);
+            continue;
+        }
+        let address = ask(&mut a, "STOR f");
+        b.send("RNFR f").expect(350);
+        b.send("RNTO g").expect(250);
+        connect(address).write_all(b"new").expect("the server takes it");
+        a.expect(226);
+        assert_eq!((server.read("f"), server.read("g")), (b"new".to_vec(), b"old".to_vec()), "{options:?}");
+        // What is to go on where the file ends must find it.
+        for command in ["APPE f", "STOR f"] {
+            if command == "STOR f" {
+                a.send("REST 3").expect(350);
+            }
+            let address = ask(&mut a, command);
+            b.send("RNFR f").expect(350);
+            b.send("RNTO g").expect(250);
+            let _ = connect(address).write_all(b"more");
+            a.expect(451);
+            assert_eq!(server.read("g"), b"new", "{options:?} {command}");
+            b.stor("f", "new");
+        }
+    }
+}
+
+#[test]
+fn an_append_to_a_file_that_was_not_there_spoils_none_that_is_by_then() {
+    for options in option_sets() {
+        let server = Server::start(&options);
+        let (mut a, mut b) = (binary(&server), binary(&server));
+        let address = ask(&mut a, "APPE log");
+        b.stor("log", "of b");
+        let _ = connect(address).write_all(b" of a");
+        let reply = a.expect_any(&[226, 451, 553]).code;
+        let content: &[u8] = if reply == 226 { b"of b of a" } else { b"of b" };
+        assert_eq!(server.read("log"), content, "{options:?} {reply}");
+        assert_eq!(names(&server), ["log"], "{options:?}");
+    }
+}
+
+#[test]
+fn a_limit_spares_a_file_that_was_made_meanwhile() {
+    for options in [&["--max-file-size=1k"][..], &["--max-file-size=1k", "--delete-aborted"]] {
+        let server = Server::start(options);
+        let (mut a, mut b) = (binary(&server), binary(&server));
+        let address = ask(&mut a, "STOR new");
+        b.stor("new", "of b");
+        let _ = connect(address).write_all(&noise(8000));
+        a.expect(552);
+        assert_eq!(server.read("new"), b"of b", "{options:?}");
+        assert_eq!(names(&server), ["new"]);
+    }
+}
+
+#[test]
+fn an_upload_over_an_empty_file_is_deleted_like_any_other_when_it_is_cut_off() {
+    let server = Server::start(&["--delete-aborted"]);
+    server.write("f", "");
+    let mut client = binary(&server);
+    let _data = half(&mut client, "STOR f", b"content");
+    client.send("ABOR").expect(426);
+    client.expect_any(&[225, 226]);
+    assert_eq!(names(&server), [""; 0]);
+}
+
+#[test]
+fn what_another_program_has_added_meanwhile_is_not_taken_away() {
+    let server = Server::start(&["--delete-aborted", "--max-file-size=1k"]);
+    server.write("log", "line\n");
+    let mut client = binary(&server);
+    for command in ["APPE log", "STOR new"] {
+        let name = &command[5..];
+        let mut data = half(&mut client, command, &[b'x'; 1000]);
+        let mut file = std::fs::File::options().append(true).open(server.path(name)).expect("it is there");
+        file.write_all(b"by another\n").expect("our own file");
+        let _ = data.write_all(&[b'x'; 8000]);
+        drop(data);
+        client.expect(552);
+        let content = server.read(name);
+        assert!(content.ends_with(b"xby another\n"), "{command}: {}", content.escape_ascii());
+    }
+}
+
+#[test]
 fn with_no_overwrite_one_of_two_gets_a_new_name() {
     for options in [&["--no-overwrite"][..], &["--no-overwrite", "--atomic-uploads"]] {
         let server = Server::start(options);
@@ -230,37 +320,4 @@ fn a_limit_that_stops_an_upload_changes_nothing() {
     assert_eq!(names(&server), ["old"]);
     assert_eq!(client.upload_or_refusal("STOR old", &noise(1000)), 226);
     assert_eq!(server.read("old").len(), 1000);
-}
-
-#[test]
-fn a_quota_is_not_given_back_by_what_frees_nothing() {
-    let etc = Folder::of_administrator();
-    etc.write("ftpusers", "ftp allow quota=10k\n");
-    let config = etc.root();
-    let server = Server::start(&["-c", config.to_str().expect("a plain path")]);
-    let mut client = binary(&server);
-    client.stor("f", noise(6000));
-    // Onto itself, and onto another name of the same file.
-    client.send("RNFR f").expect(350);
-    client.send("RNTO f").expect(250);
-    std::fs::hard_link(server.path("f"), server.path("g")).expect("our own file");
-    client.send("RNFR f").expect(350);
-    client.send("RNTO g").expect_any(&[250, 553]);
-    assert_eq!(client.upload_or_refusal("STOR h", &noise(6000)), 552);
-    // Four sessions that empty one file at the same time.
-    let mut sessions: Vec<Client> = (0..4).map(|_| binary(&server)).collect();
-    let ports: Vec<_> = sessions.iter_mut().map(|session| ask(session, "STOR f")).collect();
-    let data: Vec<TcpStream> = ports.into_iter().map(connect).collect();
-    for mut data in data {
-        let _ = data.write_all(b"x");
-    }
-    for session in &mut sessions {
-        session.expect_any(&[226, 450, 451]);
-    }
-    for name in ["h", "i", "j", "k"] {
-        client.upload_or_refusal(&format!("STOR {name}"), &noise(6000));
-    }
-    let used: u64 =
-        names(&server).iter().map(|name| server.path(name).metadata().expect("a file").len()).sum();
-    assert!(used <= 10 << 10, "{used}");
 }

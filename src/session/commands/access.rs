@@ -142,6 +142,9 @@ impl Session {
         let denied = config.files.deny_files.iter().map(String::as_str);
         let filter = Filter::new(hidden.chain(drafts), denied);
         let vfs = Rc::new(Vfs::new(root, viewer).filtered(filter));
+        if own_umask.is_none() {
+            vfs.mask_by_hand(umask);
+        }
         let (cwd, note) =
             match VirtualPath::root().join(&account.start).map(|start| (vfs.enter(&start), start)) {
                 Ok((Ok(()), start)) => (start, ""),

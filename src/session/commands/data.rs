@@ -6,7 +6,6 @@ use std::io;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::clients::Quota;
 use crate::config::DataPolicy;
 use crate::dtp::{
     self, ControlPair, DataConnection, DataPort, OpenError, Progress, TransferError, TransferFailure,
@@ -156,9 +155,7 @@ impl Session {
         if self.services.config.limits.max_file_size.is_some_and(|most| size > most) {
             return Err(refused(ReplyCode::ExceededStorage, "A file may not be so large here."));
         }
-        let tally = self.tally(b".")?;
-        let most = self.logged_in()?.account.options.quota;
-        let quota = tally.zip(most).map(|(tally, most)| Quota { tally, most });
+        let quota = self.tally(b".", size)?;
         if quota.is_some_and(|quota| size > quota.left()) {
             return Err(refused(ReplyCode::ExceededStorage, "That would exceed your quota."));
         }

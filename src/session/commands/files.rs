@@ -66,7 +66,7 @@ impl Session {
         }
         let target = login.cwd.join(path).map_err(|_| bad_path())?;
         login.may_make(&target, path)?;
-        let made = login.vfs.make_dir(&target, login.new_mode(0o777));
+        let made = login.vfs.make_dir(&target, 0o777);
         self.changed(ChangeKind::MakeDirectory, &target, None, made)
             .map_err(|error| io_refusal(path, &error))?;
         Ok(Reply::pathname(target.as_bytes(), "directory created."))
@@ -179,7 +179,12 @@ impl Session {
         let tally = quota.and_then(|_| services.quotas.known(&login.account.name));
         let vfs = &login.vfs;
         Ok(match tally {
-            Some(tally) => tally.releasing(|| vfs.releasing(path, || change(vfs))),
+            Some(tally) => {
+                let alone = tally.alone();
+                let (result, gone) = vfs.releasing(path, || change(vfs));
+                gone.into_iter().for_each(|(file, bytes)| alone.gone(file, bytes));
+                result
+            }
             None => change(vfs),
         })
     }

@@ -4,6 +4,7 @@
 //! connection, run, and settled: its file is put in place, given back as it was, or removed.
 //! A session removes, empties and replaces only what it made or holds (`stored`).
 
+mod counting;
 mod decide;
 mod stored;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use super::data::{Failure, Outcome, broken};
 use super::download::bad_restart;
-use crate::clients::{Quota, Tally};
+use crate::clients::{Count, Quota};
 use crate::dtp;
 use crate::events::Direction;
 use crate::proto::path::VirtualPath;
@@ -64,7 +65,7 @@ impl Session {
         let wanted = login.cwd.join(typed).map_err(|_| target_refusal(bad_path()))?;
         login.may_make(&wanted, typed)?;
         self.check_space(&wanted, typed)?;
-        let tally = self.tally(typed)?;
+        let quota = self.tally(typed, 1)?;
         let services = Arc::clone(&self.services);
         let config = &services.config;
         let parameters = self.parameters.transfer;
@@ -73,7 +74,7 @@ impl Session {
         let rules = Rules {
             rights: login.rights,
             atomic: config.files.atomic_uploads,
-            limited: tally.is_some() || limits.max_file_size.is_some() || limits.min_free_space.is_some(),
+            limited: quota.is_some() || limits.max_file_size.is_some() || limits.min_free_space.is_some(),
         };
         let how = match wish {
             Wish::Append => Create::Append,
@@ -88,7 +89,7 @@ impl Session {
             vfs: Rc::clone(&login.vfs),
             mode: login.new_file_mode(&config.files),
             rights: login.rights,
-            quota: tally.zip(login.account.options.quota).map(|(tally, most)| Quota { tally, most }),
+            quota,
             delete_aborted: config.files.delete_aborted,
             sync: config.files.sync_uploads,
         };
@@ -130,7 +131,7 @@ impl Session {
             });
         }
         if let Err(failure) = &outcome.result {
-            stored.undo(failure);
+            stored.undo(failure, outcome.moved);
         }
         outcome
     }
@@ -142,26 +143,26 @@ impl Session {
     }
 
     /// What the files of an account with a quota come to; `None` for others. Counted before the first
-    /// upload, and again when there seems to be no room: others than us remove files too.
-    pub(super) fn tally(&mut self, path: &[u8]) -> Result<Option<Arc<Tally>>, Stop> {
+    /// upload, and again when there is no room for `wanted` bytes: others than us remove files too.
+    pub(super) fn tally(&mut self, path: &[u8], wanted: u64) -> Result<Option<Quota>, Stop> {
         let services = Arc::clone(&self.services);
         let login = self.logged_in()?;
         let Some(most) = login.account.options.quota else { return Ok(None) };
+        let count = || login.vfs.usage().map(Count::from);
         let known = login.tally.take().or_else(|| services.quotas.known(&login.account.name));
         let tally = match known {
-            Some(tally) => {
-                if (Quota { tally: Arc::clone(&tally), most }).left() == 0 {
-                    tally.recount(|| login.vfs.usage()).map_err(|error| io_refusal(path, &error))?;
-                }
-                tally
-            }
+            Some(tally) => tally,
             None => {
-                let counted = login.vfs.usage().map_err(|error| io_refusal(path, &error))?;
-                services.quotas.begin(&login.account.name, counted)
+                let count = count().map_err(|error| io_refusal(path, &error))?;
+                services.quotas.begin(&login.account.name, count)
             }
         };
         login.tally = Some(Arc::clone(&tally));
-        Ok(Some(tally))
+        let quota = Quota { tally, most };
+        if quota.left() < wanted {
+            quota.tally.recount(count).map_err(|error| io_refusal(path, &error))?;
+        }
+        Ok(Some(quota))
     }
 
     /// No upload begins on a file system that is fuller than it may become.

@@ -18,6 +18,11 @@ pub(crate) fn hold(file: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
+/// Whether nobody holds `file`, for sure: the caller holds it from then on.
+pub(crate) fn is_abandoned(file: BorrowedFd<'_>) -> bool {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
 /// Hands what was written over to the file system, which may say only now that it has no room for
 /// it (NFS, FUSE): each close of a descriptor asks it. `file` stays open.
 pub(crate) fn flush(file: BorrowedFd<'_>) -> io::Result<()> {
@@ -39,9 +44,14 @@ fn close(fd: OwnedFd) -> io::Result<()> {
 /// Has the disk keep the contents of a file, and the names in a directory. What cannot be synced
 /// by itself is synced with all of its file system.
 pub(crate) fn sync(fd: BorrowedFd<'_>) -> io::Result<()> {
+    #[cfg(target_vendor = "apple")]
+    match rustix::fs::fcntl_fullfsync(fd) {
+        // fsync stops at the cache of the disk there; some file systems know nothing else.
+        Err(Errno::NOTSUP | Errno::INVAL | Errno::NOTTY) => (),
+        result => return Ok(result?),
+    }
     match rustix::fs::fsync(fd) {
-        // A file system that has nothing to sync.
-        Err(Errno::INVAL | Errno::ROFS) => Ok(()),
+        Err(Errno::INVAL) => sync_all(fd),
         result => Ok(result?),
     }
 }

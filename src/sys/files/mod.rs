@@ -9,16 +9,19 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, FileType, StatVfsMountFlags, Timespec, Timestamps};
+use rustix::io::Errno;
 
+mod access_lists;
 mod appending;
 mod directory;
 mod holding;
 mod naming;
 mod permissions;
 
+pub(crate) use access_lists::{has_default, take_permissions};
 pub(crate) use appending::open_to_append;
 pub(crate) use directory::{DirBuffer, read_dir};
-pub(crate) use holding::{flush, hold, sync, sync_all};
+pub(crate) use holding::{flush, hold, is_abandoned, sync, sync_all};
 pub(crate) use naming::{exchange, give_name, nameless, rename_new};
 pub(crate) use permissions::{chmod_at, may, set_mode};
 
@@ -53,7 +56,14 @@ pub(crate) struct Stat {
     pub device: (u32, u32),
 }
 
+/// Device and inode: what a file is, whatever its name.
+pub(crate) type FileId = (u64, u64);
+
 impl Stat {
+    pub(crate) fn id(&self) -> FileId {
+        (self.dev, self.ino)
+    }
+
     pub(crate) fn is_file(&self) -> bool {
         self.kind == Kind::File
     }
@@ -118,6 +128,11 @@ pub(crate) fn stat(fd: BorrowedFd<'_>) -> io::Result<Stat> {
 /// The state of `name` in `dir`; of the link itself, when it is one.
 pub(crate) fn stat_at(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Stat> {
     Ok(Stat::from(&rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?))
+}
+
+/// Whether the disk or the connection to it is to blame, rather than the name or the rights.
+pub(crate) fn is_broken_disk(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::STALE))
 }
 
 /// Whether the file system that holds `fd` takes no writes.

@@ -20,6 +20,12 @@ pub(crate) fn rename_new(
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::PERM) => (),
         result => return Ok(result?),
     }
+    // A second name in place of the new one: that does not replace either. Directories have one name.
+    match rustix::fs::linkat(from_dir, from, to_dir, to, AtFlags::empty()) {
+        Ok(()) => return Ok(rustix::fs::unlinkat(from_dir, from, AtFlags::empty())?),
+        Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::ACCESS | Errno::MLINK | Errno::ISDIR) => (),
+        Err(err) => return Err(err.into()),
+    }
     match rustix::fs::statat(to_dir, to, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Err(Errno::EXIST.into()),
         Err(Errno::NOENT) => Ok(rustix::fs::renameat(from_dir, from, to_dir, to)?),

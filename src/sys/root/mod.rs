@@ -83,6 +83,11 @@ impl Root {
         if !is_known && is_of_a_process(fd.as_fd()) { Err(Errno::ACCESS.into()) } else { Ok((fd, stat)) }
     }
 
+    /// Makes and opens a file where nothing is. It is a plain one, and none of /proc's.
+    pub(crate) fn create_new(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        self.open_anything(path, flags | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, mode)
+    }
+
     fn open_anything(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         #[cfg(target_os = "linux")]
         if self.has_openat2 {

@@ -283,10 +283,10 @@ impl<E> Writer<'_, '_, E> {
             // Broken off by the limit or not: the names up to there are listed.
             _ = files::read_dir(dir.fd, &mut buffer, |name, kind| {
                 if self.vfs.shows(&window, name.to_bytes(), kind) {
-                    take(name, kind)
-                } else {
-                    ControlFlow::Continue(())
+                    return take(name, kind);
                 }
+                self.vfs.sweep(dir.fd, name);
+                ControlFlow::Continue(())
             })
             .map_err(ListingError::Files)?;
         }
@@ -318,6 +318,7 @@ impl<E> Writer<'_, '_, E> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = files::read_dir(dir.fd, &mut buffer, |name, kind| {
             if !self.vfs.shows(&window, name.to_bytes(), kind) {
+                self.vfs.sweep(dir.fd, name);
                 return ControlFlow::Continue(());
             }
             let Ok(stat) = files::stat_at(dir.fd, name) else { return ControlFlow::Continue(()) };

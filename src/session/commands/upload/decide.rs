@@ -52,6 +52,16 @@ pub(super) struct Plan {
     pub way: Way,
     /// It is written beside its place, and put there once it is complete.
     pub draft: bool,
+    /// Of a new file: what is done with one that has turned up in its place meanwhile.
+    pub otherwise: Otherwise,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Otherwise {
+    Replace,
+    /// With a draft.
+    ReplaceWhole,
+    Append,
 }
 
 /// Why not.
@@ -68,7 +78,12 @@ pub(super) enum Objection {
 
 pub(super) fn decide(wish: Wish, existing: Existing, rules: &Rules) -> Result<Plan, Objection> {
     let rights = &rules.rights;
-    let plan = |way, draft| Ok(Plan { way, draft });
+    let otherwise = match wish {
+        Wish::Append => Otherwise::Append,
+        _ if rules.atomic || rules.limited => Otherwise::ReplaceWhole,
+        _ => Otherwise::Replace,
+    };
+    let plan = |way, draft| Ok(Plan { way, draft, otherwise });
     match (wish, existing) {
         (Wish::Unique, _) => plan(Way::Unique, rules.atomic),
         (Wish::Store { restart: 1.. }, Existing::Nothing) => Err(Objection::NoSuchPlace),
@@ -140,9 +155,11 @@ mod tests {
                 let found = decide(wish, existing, &rules);
                 let what = format!("{wish:?} {existing:?} {rules:?}");
                 assert_eq!(found.map(|plan| plan.way), way, "{what}");
-                if let Ok(Plan { way, draft }) = found {
+                if let Ok(Plan { way, draft, otherwise }) = found {
                     let spoils = matches!(way, Replace | Update);
                     assert_eq!(draft, atomic || limited && spoils, "{what}");
+                    assert_eq!(otherwise == Otherwise::Append, wish == Wish::Append, "{what}");
+                    assert!(otherwise != Otherwise::Replace || !atomic && !limited, "{what}");
                 }
             }
         }

@@ -2,17 +2,18 @@
 //!
 //! It is written in place, under a new name or in a file that is held against other sessions; or
 //! as a draft, which nobody sees before it is put in place. Whatever goes wrong, only what this
-//! upload made is removed, and only while it has its name still.
+//! upload made is removed, and only while it has its name still and nobody else has written to it.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use super::super::data::Failure;
-use super::decide::{Plan, Way};
-use crate::clients::{Quota, UnderWay};
+use super::counting::Counting;
+use super::decide::{Otherwise, Plan, Way};
+use crate::clients::Quota;
 use crate::dtp::{Allowance, Range, Target, TransferError};
 use crate::proto::path::VirtualPath;
 use crate::session::rights::Rights;
@@ -22,6 +23,9 @@ use crate::vfs::{Create, Draft, FileError, Over, Vfs};
 
 /// Tries to make or take a file whose name others change at the same time.
 const TRIES: usize = 5;
+
+/// The bits of a draft that will get those of the file whose place it takes.
+const PRIVATE: u32 = 0o600;
 
 /// Where and by which rules files are stored.
 pub(super) struct Storage {
@@ -36,7 +40,7 @@ pub(super) struct Storage {
     pub sync: bool,
 }
 
-/// The file of an upload.
+/// The file of an upload. Dropping it before its end leaves everything as it was.
 pub(super) struct Stored {
     place: Storage,
     plan: Plan,
@@ -48,11 +52,14 @@ pub(super) struct Stored {
     start: u64,
     /// `target` is a file that this upload made.
     made: bool,
-    /// What was in the file that is written in place is gone.
+    /// The file that is written in place was there before, and is to have nothing of what it had.
     emptied: bool,
     unique: bool,
     draft: Option<DraftOf>,
-    _under_way: Option<UnderWay>,
+    counting: Option<Counting>,
+    /// It counts what is written to a file under its name.
+    counts_in_place: bool,
+    ended: bool,
 }
 
 /// A draft, and what it is to take the place of.
@@ -64,10 +71,6 @@ struct DraftOf {
     continues: bool,
     /// STOU's: the empty file that keeps the name.
     reserved: Option<File>,
-    /// Bytes that the draft began with, which the tally has counted for the old file.
-    copied: u64,
-    /// Bytes of the old file that the tally was told not to count any more.
-    credit: u64,
 }
 
 /// Why a file cannot be stored to.
@@ -86,12 +89,12 @@ pub(super) enum StoreError {
 impl Stored {
     /// `file` is what is there, opened to be written to.
     pub(super) fn prepare(
-        place: Storage,
+        mut place: Storage,
         wanted: VirtualPath,
         plan: Plan,
         file: Option<File>,
     ) -> Result<Stored, StoreError> {
-        let under_way = place.quota.as_ref().map(|quota| quota.tally.begin());
+        let counting = place.quota.take().map(Counting::new);
         let mut stored = Stored {
             place,
             plan,
@@ -102,7 +105,9 @@ impl Stored {
             emptied: false,
             unique: false,
             draft: None,
-            _under_way: under_way,
+            counting,
+            counts_in_place: false,
+            ended: false,
         };
         match (plan.way, file) {
             (Way::New, _) => stored.prepare_new()?,
@@ -124,23 +129,22 @@ impl Stored {
 
     fn prepare_unique(&mut self) -> Result<(), StoreError> {
         let (name, open) = self.place.vfs.create_unique(&self.target, self.place.mode.bits)?;
-        (self.target, self.unique, self.made) = (name, true, true);
-        self.place.mode.fix(&open.file)?;
+        (self.target, self.unique) = (name, true);
         if self.plan.draft {
             return self.begin_draft(None, Some(open.file));
         }
-        self.file = Some(open.file);
-        Ok(())
+        self.take_new(open.file)
     }
 
     fn prepare_existing(&mut self, file: File) -> Result<(), StoreError> {
         let held = files::hold(file.as_fd())?;
-        match self.plan.way {
-            // Whoever stores to it goes on with a file that has no name by then, and is told so.
-            Way::Replace => self.plan.draft |= !held,
-            _ if !held => return Err(StoreError::Busy),
-            Way::Append => self.start = length(&file)?,
-            _ => (),
+        if !held && self.plan.way != Way::Replace {
+            return Err(StoreError::Busy);
+        }
+        // Whoever stores to it goes on with a file that has no name by then, and is told so.
+        self.plan.draft |= !held;
+        if self.plan.way == Way::Append {
+            self.start = length(&file)?;
         }
         if !self.plan.draft {
             self.file = Some(file);
@@ -160,26 +164,35 @@ impl Stored {
 
     /// A draft of `target`, in place of `old` if there is one.
     fn begin_draft(&mut self, old: Option<(File, bool)>, reserved: Option<File>) -> Result<(), StoreError> {
-        let vfs = &self.place.vfs;
-        let (draft, mut open) = vfs.draft(&self.target, self.place.mode.bits)?;
-        let continues = matches!(self.plan.way, Way::Append | Way::Update);
-        let (mut copied, mut credit) = (0, 0);
-        match &old {
-            Some((old, held)) => {
-                // What takes its place is what it was to others.
-                files::set_mode(open.file.as_fd(), old.metadata()?.mode() & 0o777)?;
-                if continues {
-                    copied = copy(vfs, &self.target, old, &mut open.file)?;
-                } else if *held && let Some(Quota { tally, .. }) = &self.place.quota {
-                    credit = old.metadata()?.len();
-                    tally.give_back(credit);
-                }
+        let vfs = Rc::clone(&self.place.vfs);
+        let bits = if old.is_some() { PRIVATE } else { self.place.mode.bits };
+        let (draft, mut open) = match vfs.draft(&self.target, bits) {
+            Ok(made) => made,
+            Err(error) => {
+                self.remove_reserved(reserved.as_ref());
+                return Err(error.into());
             }
-            None => self.place.mode.fix(&open.file)?,
-        }
+        };
+        let continues = matches!(self.plan.way, Way::Append | Way::Update);
+        let result = match &old {
+            Some((old, held)) => self.be_like(&mut open.file, old, *held, continues),
+            None => self.place.mode.fix(&open.file).map_err(StoreError::from),
+        };
         let old = old.map(|(old, _)| old);
-        self.draft = Some(DraftOf { draft, old, continues, reserved, copied, credit });
+        // What was made is removed with `self`, also when that has failed.
+        self.draft = Some(DraftOf { draft, old, continues, reserved });
         self.file = Some(open.file);
+        result
+    }
+
+    /// Makes a draft what `old` is to others, and if it `continues` that, to its writer.
+    fn be_like(&self, draft: &mut File, old: &File, held: bool, continues: bool) -> Result<(), StoreError> {
+        files::take_permissions(draft.as_fd(), old.as_fd())?;
+        if continues {
+            copy(&self.place.vfs, &self.target, old, draft)?;
+        } else if held && let Some(counting) = &self.counting {
+            counting.expect_to_free(length(old)?);
+        }
         Ok(())
     }
 
@@ -189,7 +202,7 @@ impl Stored {
         offset: impl FnOnce(&File, u64) -> Result<Option<u64>, TransferError>,
     ) -> Result<bool, TransferError> {
         let Some(file) = &self.file else { return Ok(false) };
-        let size = file.metadata().map_err(TransferError::FileRead)?.len();
+        let size = length(file).map_err(TransferError::FileRead)?;
         let found = offset(file, size)?;
         self.start = found.unwrap_or(0);
         Ok(found.is_some())
@@ -200,27 +213,35 @@ impl Stored {
         if self.draft.is_none() {
             match self.plan.way {
                 Way::New => self.make_or_take()?,
+                Way::Unique => (),
+                // A file that was removed or renamed meanwhile is not what the client means.
+                Way::Replace if !self.is_in_place()? => self.make_or_take()?,
                 Way::Replace => self.empty()?,
+                Way::Append | Way::Update if !self.is_in_place()? => return Err(StoreError::Replaced),
                 Way::Append => self.start = self.file.as_ref().map_or(Ok(0), length)?,
-                Way::Unique | Way::Update => (),
+                Way::Update => (),
             }
         }
-        let allowance = self.place.quota.as_ref().map(|quota| quota as &dyn Allowance);
         let file = self.file.as_ref().ok_or(StoreError::Replaced)?;
+        if self.draft.is_none()
+            && let Some(counting) = &mut self.counting
+        {
+            counting.writes_to(file);
+            self.counts_in_place = true;
+        }
+        let allowance = self.counting.as_ref().map(|counting| counting as &dyn Allowance);
         Ok(Target { file, range: Range::from(self.start), allowance })
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        self.file.as_ref().map_or(Ok(false), |file| self.place.vfs.is_at(&self.target, file))
     }
 
     /// Makes the file, or takes what somebody else has made meanwhile.
     fn make_or_take(&mut self) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             match self.place.vfs.create(&self.target, Create::New, self.place.mode.bits) {
-                Ok(open) => {
-                    self.made = true;
-                    self.place.mode.fix(&open.file)?;
-                    let held = files::hold(open.file.as_fd())?;
-                    self.file = Some(open.file);
-                    return if held { Ok(()) } else { Err(StoreError::Busy) };
-                }
+                Ok(open) => return self.take_new(open.file),
                 Err(FileError::Io(error)) if error.kind() == ErrorKind::AlreadyExists => (),
                 Err(error) => return Err(error.into()),
             }
@@ -230,12 +251,20 @@ impl Stored {
             if !self.place.rights.overwrite {
                 return Err(StoreError::Exists);
             }
-            match self.place.vfs.open_to_write(&self.target, Create::Replace) {
-                Ok(open) if files::hold(open.file.as_fd())? => {
-                    self.file = Some(open.file);
-                    return self.truncate();
+            let (way, how, draft) = match self.plan.otherwise {
+                Otherwise::Replace => (Way::Replace, Create::Replace, false),
+                Otherwise::ReplaceWhole => (Way::Replace, Create::Replace, true),
+                Otherwise::Append => (Way::Append, Create::Append, false),
+            };
+            match self.place.vfs.open_to_write(&self.target, how) {
+                Ok(open) => {
+                    (self.plan.way, self.plan.draft) = (way, draft);
+                    self.prepare_existing(open.file)?;
+                    return match way {
+                        Way::Replace if !self.plan.draft => self.empty(),
+                        _ => Ok(()),
+                    };
                 }
-                Ok(_) => return Err(StoreError::Busy),
                 // A link that leads nowhere: what it names is made.
                 Err(FileError::Io(error)) if error.kind() == ErrorKind::NotFound => {
                     self.target = self.place.vfs.resolved(&self.target)?;
@@ -246,21 +275,23 @@ impl Stored {
         Err(StoreError::Busy)
     }
 
-    /// Empties the file that is there; another, if that has its name by now.
-    fn empty(&mut self) -> Result<(), StoreError> {
-        match &self.file {
-            Some(file) if file.metadata()?.nlink() > 0 => self.truncate(),
-            _ => self.make_or_take(),
+    /// A file that this upload has made, under its name.
+    fn take_new(&mut self, file: File) -> Result<(), StoreError> {
+        let file = self.file.insert(file);
+        self.made = true;
+        if !files::hold(file.as_fd())? {
+            // Another session was quicker, and stores to it.
+            self.made = false;
+            return Err(StoreError::Busy);
         }
+        Ok(self.place.mode.fix(file)?)
     }
 
-    fn truncate(&mut self) -> Result<(), StoreError> {
+    fn empty(&mut self) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
-        let size = length(file)?;
-        if size > 0 {
+        self.emptied = true;
+        if length(file)? > 0 {
             file.set_len(0).map_err(|error| StoreError::Write(TransferError::of_write(error)))?;
-            self.emptied = true;
-            self.give_back(size);
         }
         Ok(())
     }
@@ -270,6 +301,9 @@ impl Stored {
         let Some(file) = &self.file else { return Ok(()) };
         let late = |error| StoreError::Write(TransferError::of_write(error));
         files::flush(file.as_fd()).map_err(late)?;
+        if self.place.sync {
+            files::sync(file.as_fd()).map_err(late)?;
+        }
         match &self.draft {
             Some(_) => self.publish()?,
             // Somebody has removed it, or put another in its place.
@@ -278,90 +312,78 @@ impl Stored {
             }
             None => (),
         }
-        match &self.file {
-            Some(file) if self.place.sync => self.place.vfs.sync(&self.target, file).map_err(late),
-            _ => Ok(()),
+        if let Some(file) = self.file.as_ref().filter(|_| self.place.sync) {
+            self.place.vfs.sync_name(&self.target, file).map_err(late)?;
         }
+        self.end();
+        Ok(())
     }
 
     fn publish(&mut self) -> Result<(), StoreError> {
         let (Some(file), Some(draft)) = (&self.file, &mut self.draft) else { return Ok(()) };
-        if self.place.sync {
-            files::sync(file.as_fd()).map_err(|error| StoreError::Write(TransferError::of_write(error)))?;
-        }
         let over = match (&draft.old, &draft.reserved) {
             (_, Some(reserved)) => Over::Only(reserved),
             (Some(old), _) if draft.continues => Over::Only(old),
+            _ if self.plan.otherwise == Otherwise::Append => Over::Nothing,
             _ if self.place.rights.overwrite => Over::Anything,
             _ => Over::Nothing,
         };
-        let vfs = &self.place.vfs;
-        let put = |draft: &mut Draft| vfs.publish(draft, file, &self.target, &over);
-        let freed = |old: &Option<File>| {
-            let old = old.as_ref().and_then(|old| old.metadata().ok());
-            old.filter(|old| old.nlink() == 0).map_or(0, |old| old.len())
+        let (vfs, target, otherwise) = (&self.place.vfs, &self.target, self.plan.otherwise);
+        let put = |draft: &mut Draft| {
+            vfs.publish(draft, file, target, &over).map_err(|error| unpublished(error, otherwise))
         };
-        let published = match &self.place.quota {
-            Some(Quota { tally, .. }) => {
-                let before = draft.copied + draft.credit;
-                tally.releasing(|| {
-                    let result = put(&mut draft.draft);
-                    // The draft counts whole from here on, and the old file does not, if it is gone.
-                    if result.is_ok() {
-                        tally.add(before);
-                    }
-                    let released = if result.is_ok() { freed(&draft.old) } else { 0 };
-                    (result, released)
-                })
+        match &self.counting {
+            None => put(&mut draft.draft)?,
+            Some(counting) => {
+                let in_the_way = |draft: &Draft| vfs.in_the_way(draft, target);
+                counting.publish(file, &mut draft.draft, in_the_way, put)?;
             }
-            None => put(&mut draft.draft),
-        };
-        published.map_err(|error| match error.kind() {
-            ErrorKind::StaleNetworkFileHandle => StoreError::Replaced,
-            ErrorKind::AlreadyExists => StoreError::Exists,
-            kind if is_about_name(kind) => StoreError::File(error.into()),
-            _ => StoreError::Write(TransferError::of_write(error)),
-        })?;
+        }
         self.draft = None;
         Ok(())
     }
 
-    /// The upload has failed: what was there stays, and what is not to stay goes.
-    pub(super) fn undo(&mut self, failure: &Failure) {
-        if let Some(draft) = self.draft.take() {
-            return self.drop_draft(draft);
-        }
-        let Some(file) = self.file.take() else { return };
+    /// The upload has failed: what was there stays, and what is not to stay goes. `written` bytes were
+    /// stored before.
+    pub(super) fn undo(&mut self, failure: &Failure, written: u64) {
         let refused = match failure {
             Failure::Refused(_) | Failure::NotOpened(_) => true,
             Failure::Broken(error) => error.is_over_limit(),
         };
-        let size = length(&file).unwrap_or(0);
-        if self.made && (refused || self.place.delete_aborted) || self.emptied && self.place.delete_aborted {
-            // What cannot be removed stays; the reply says already that the upload failed.
-            if self.place.vfs.remove_own(&self.target, &file).is_ok_and(|gone| gone) {
-                self.give_back(size);
+        self.take_back(refused, written);
+    }
+
+    fn take_back(&mut self, refused: bool, written: u64) {
+        if let Some(draft) = self.draft.take() {
+            self.remove_reserved(draft.reserved.as_ref());
+        } else if let Some(file) = &self.file {
+            let to_go = self.made && (refused || self.place.delete_aborted)
+                || self.emptied && self.place.delete_aborted;
+            // Others than sessions may have written to it, too.
+            let is_own = || length(file).is_ok_and(|length| length == self.start + written);
+            // What cannot be taken away stays; the reply says already that the upload failed.
+            if to_go && is_own() {
+                let _ = self.place.vfs.remove_own(&self.target, file);
+            } else if refused && self.plan.way == Way::Append && written > 0 && is_own() {
+                let _ = file.set_len(self.start);
             }
-        } else if refused && self.plan.way == Way::Append && size > self.start {
-            // What was added is taken away again.
-            if file.set_len(self.start).is_ok() {
-                self.give_back(size - self.start);
-            }
+        }
+        self.end();
+    }
+
+    /// The name that was kept for a draft is free again.
+    fn remove_reserved(&self, reserved: Option<&File>) {
+        if let Some(reserved) = reserved.filter(|reserved| length(reserved).is_ok_and(|length| length == 0)) {
+            // It is empty, and no worse than a name that is taken.
+            let _ = self.place.vfs.remove_own(&self.target, reserved);
         }
     }
 
-    fn drop_draft(&mut self, draft: DraftOf) {
-        if let Some(Quota { tally, .. }) = &self.place.quota {
-            tally.add(draft.credit);
-            let written = self.file.as_ref().map_or(0, |file| length(file).unwrap_or(0));
-            tally.give_back(written.saturating_sub(draft.copied));
-        }
-        self.file = None;
-        if let Some(reserved) = &draft.reserved
-            && length(reserved).is_ok_and(|length| length == 0)
-        {
-            // It is empty, and no worse than a name that is taken.
-            let _ = self.place.vfs.remove_own(&self.target, reserved);
+    /// Nothing more becomes of the file.
+    fn end(&mut self) {
+        self.ended = true;
+        if let (Some(file), Some(counting), true) = (&self.file, &mut self.counting, self.counts_in_place) {
+            counting.written(file, self.start);
         }
     }
 
@@ -369,30 +391,41 @@ impl Stored {
     pub(super) fn unique_name(&self) -> Option<&[u8]> {
         self.unique.then(|| self.target.file_name().unwrap_or_default())
     }
+}
 
-    fn give_back(&self, bytes: u64) {
-        self.place.quota.iter().for_each(|quota| quota.tally.give_back(bytes));
+impl Drop for Stored {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.take_back(true, 0);
+        }
     }
 }
 
-impl Allowance for Quota {
-    fn take(&self, bytes: u64) -> bool {
-        self.take(bytes)
-    }
-}
-
-/// Copies what the file at `path` has, which must be `old` still; returns its bytes.
-fn copy(vfs: &Vfs, path: &VirtualPath, old: &File, to: &mut File) -> Result<u64, StoreError> {
+/// Copies what the file at `path` has, which must be `old` still.
+fn copy(vfs: &Vfs, path: &VirtualPath, old: &File, to: &mut File) -> Result<(), StoreError> {
     let mut from = vfs.open(path)?.file;
     let (is, was) = (from.metadata()?, old.metadata()?);
     if (is.dev(), is.ino()) != (was.dev(), was.ino()) {
         return Err(StoreError::Busy);
     }
-    io::copy(&mut from, to).map_err(|error| StoreError::Write(TransferError::of_write(error)))
+    let copied = io::copy(&mut from, to).and_then(|_| to.rewind());
+    copied.map_err(|error| StoreError::Write(TransferError::of_write(error)))
 }
 
 fn length(file: &File) -> io::Result<u64> {
     file.metadata().map(|metadata| metadata.len())
+}
+
+/// Why a draft did not get its place.
+fn unpublished(error: io::Error, otherwise: Otherwise) -> StoreError {
+    match error.kind() {
+        ErrorKind::StaleNetworkFileHandle => StoreError::Replaced,
+        // There was nothing to append to when this began.
+        ErrorKind::AlreadyExists if otherwise == Otherwise::Append => StoreError::Replaced,
+        ErrorKind::AlreadyExists => StoreError::Exists,
+        kind if is_about_name(kind) => StoreError::File(error.into()),
+        _ => StoreError::Write(TransferError::of_write(error)),
+    }
 }
 
 /// Whether an error says something of a name, rather than of a disk.
