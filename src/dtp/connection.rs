@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::error::{OpenError, TransferError};
-use super::watch::{self, Progress, Waited, Watch};
+use super::watch::{self, Progress, Ready, Waited, Watch};
 use crate::sys::sockets::{self, PollFlags};
 use crate::tls::{Proof, Pulled, TlsConnection};
 
@@ -19,6 +19,8 @@ use crate::tls::{Proof, Pulled, TlsConnection};
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 const DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_PIECE: usize = 16 << 10;
+/// And one whose upload was refused, for it to see the reply.
+const REFUSAL_TIME: Duration = Duration::from_secs(3);
 
 /// How long another connection of the client may take to log in, whose session this one has, and
 /// how often that is looked at.
@@ -72,7 +74,11 @@ impl DataConnection {
         let proof = tls.proof();
         match proof {
             Proof::Given => tls.keep_sessions(),
-            _ if require_reuse => return Err(OpenError::NotResumed),
+            _ if require_reuse => {
+                // It is told so under TLS.
+                self.tls = Some(Box::new(tls));
+                return Err(OpenError::NotResumed);
+            }
             _ => (),
         }
         log::debug!("data connection: {}, proof of the client: {proof:?}", tls.describe());
@@ -109,34 +115,17 @@ impl DataConnection {
             return;
         }
         if self.stream.shutdown(Shutdown::Write).is_ok() {
-            self.drain(DRAIN_BYTES);
+            drain(&self.stream, None, DRAIN_TIME, DRAIN_BYTES);
         }
     }
 
-    /// Ends an upload that was refused: what the client sends is read and thrown away for a moment,
-    /// so that it reads the reply in place of a reset.
-    pub(crate) fn turn_away(mut self) {
+    /// Ends what was refused, for the client to read the reply in place of a reset: it gets the end of the
+    /// stream at once, and what it sends is to be heard out once it has the reply.
+    pub(crate) fn turn_away(mut self) -> TurnedAway {
         self.say_end();
-        if self.stream.shutdown(Shutdown::Write).is_ok() {
-            self.drain(usize::MAX);
-        }
-    }
-
-    /// Reads what the client sends, for a moment, and forgets it.
-    fn drain(&self, most: usize) {
-        let mut scratch = Vec::with_capacity(DRAIN_PIECE);
-        let deadline = sockets::deadline_in(DRAIN_TIME);
-        let mut drained = 0;
-        while drained < most
-            && deadline.is_none_or(|deadline| Instant::now() < deadline)
-            && sockets::wait_for(&self.stream, PollFlags::IN, deadline).unwrap_or(false)
-        {
-            scratch.clear();
-            match sockets::read_more(&self.stream, &mut scratch) {
-                Ok(read @ 1..) => drained += read,
-                _ => return,
-            }
-        }
+        // Of a connection that is broken already there is nothing more to hear.
+        let _ = self.stream.shutdown(Shutdown::Write);
+        TurnedAway(self.stream)
     }
 
     /// Ends a transfer that failed. Only after an ABOR is the end of the stream
@@ -157,6 +146,36 @@ impl DataConnection {
             tls.close();
             // The client may be gone, or have given up: it may take it or not.
             let _ = tls.push(&mut &self.stream);
+        }
+    }
+}
+
+/// A data connection whose client has been refused, and may not know it yet.
+#[derive(Debug)]
+pub(crate) struct TurnedAway(TcpStream);
+
+impl TurnedAway {
+    /// Reads what the client still sends and forgets it, for a moment: until it ends, or says
+    /// something over the control connection.
+    pub(crate) fn hear_out(self, control: BorrowedFd<'_>) {
+        drain(&self.0, Some(control), REFUSAL_TIME, usize::MAX);
+    }
+}
+
+/// Reads what the client sends, and forgets it, until `time` is over or `control` has something.
+fn drain(stream: &TcpStream, control: Option<BorrowedFd<'_>>, time: Duration, most: usize) {
+    let mut scratch = Vec::with_capacity(DRAIN_PIECE);
+    let deadline = sockets::deadline_in(time);
+    let mut drained = 0;
+    while drained < most && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+        match watch::poll_both(Some((stream.as_fd(), PollFlags::IN)), control, deadline) {
+            Ok(Ready { data: true, control: false }) => (),
+            _ => return,
+        }
+        scratch.clear();
+        match sockets::read_more(stream, &mut scratch) {
+            Ok(read @ 1..) => drained += read,
+            _ => return,
         }
     }
 }

@@ -41,6 +41,13 @@ pub(crate) enum OpenError {
     NotResumed,
 }
 
+impl OpenError {
+    /// There was a connection, and the client is still there, to be told.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, OpenError::Handshake(_) | OpenError::NotResumed)
+    }
+}
+
 /// Why a transfer ended before its time.
 #[derive(Debug)]
 pub(crate) enum TransferError {

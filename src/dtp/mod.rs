@@ -13,7 +13,7 @@ mod restart;
 mod transfer;
 mod watch;
 
-pub(crate) use connection::DataConnection;
+pub(crate) use connection::{DataConnection, TurnedAway};
 pub(crate) use error::{OpenError, TransferError, TransferFailure, TransferLimits};
 pub(crate) use open::{ControlPair, DataPort};
 pub(crate) use ports::{PortAllocator, PortLease};

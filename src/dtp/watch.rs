@@ -126,12 +126,12 @@ fn wait_once(
     }
 }
 
-struct Ready {
-    data: bool,
-    control: bool,
+pub(super) struct Ready {
+    pub data: bool,
+    pub control: bool,
 }
 
-fn poll_both(
+pub(super) fn poll_both(
     data: Option<(BorrowedFd<'_>, PollFlags)>,
     control: Option<BorrowedFd<'_>>,
     deadline: Option<Instant>,

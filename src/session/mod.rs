@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::account::VirtualHost;
 use crate::clients::Slot;
+use crate::dtp::TurnedAway;
 use crate::events::What;
 use crate::logging::SessionLines;
 use crate::proto::host::HostName;
@@ -89,6 +90,8 @@ struct Session {
     totals: Totals,
     /// When a file was last sent.
     sent: Option<Instant>,
+    /// The data connection of a transfer that was refused, until the client has the reply.
+    turned_away: Option<TurnedAway>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -125,6 +128,7 @@ impl Session {
             settled: false,
             totals: Totals::default(),
             sent: None,
+            turned_away: None,
             services,
         }
     }
@@ -157,6 +161,9 @@ impl Session {
             };
             if let Err(error) = self.control.send(&reply).and_then(|()| self.change_protection()) {
                 return End::Hangup(error);
+            }
+            if let Some(connection) = self.turned_away.take() {
+                connection.hear_out(self.control.fd());
             }
             self.control.presence.end_command();
         }

@@ -2,7 +2,9 @@
 //! use each ticket once, and what is refused.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
@@ -188,4 +190,52 @@ fn uploads_go_on_after_ccc_too() {
         close(data);
         expect_in_the_clear(&mut clear, "226");
     }
+}
+
+#[test]
+fn who_is_refused_reads_the_reply_and_not_a_reset() {
+    let pems = Pems::new();
+    let server = pems.serve(&["ecdsa"], &["--tls=require"]);
+    server.write("file", "x");
+    let megabytes = vec![b'x'; 30 << 20];
+    for version in VERSIONS {
+        let mut client = TlsClient::log_in(&server, config(&[version]));
+        // A client that resumes nothing, and looks at replies only when all is sent.
+        let data = client.start_clear("STOR up");
+        let mut data = secure(&config(&[version]).into(), "localhost", data).unwrap();
+        data.write_all(&megabytes).unwrap();
+        close(data);
+        client.expect(522);
+        let data = client.start_clear("RETR file");
+        let data = secure(&config(&[version]).into(), "localhost", data).unwrap();
+        assert_eq!(close(data), b"");
+        client.expect(522);
+        // One that does not speak TLS.
+        let mut data = client.start_clear("STOR up");
+        data.write_all(&megabytes).unwrap();
+        data.shutdown(Shutdown::Write).unwrap();
+        let mut alert = Vec::new();
+        data.read_to_end(&mut alert).unwrap();
+        client.expect(425);
+        assert!(!server.exists("up"));
+        client.store("STOR up", b"x");
+        client.send("DELE up").expect(250);
+    }
+}
+
+#[test]
+fn the_reply_to_who_is_refused_does_not_wait_for_the_end_of_what_it_sends() {
+    let pems = Pems::new();
+    let server = pems.serve(&["ecdsa"], &["--tls=require"]);
+    let mut client = TlsClient::log_in(&server, config(&VERSIONS));
+    let data = client.start_clear("STOR up");
+    let mut data = secure(&config(&VERSIONS).into(), "localhost", data).unwrap();
+    data.write_all(b"x").unwrap();
+    data.flush().unwrap();
+    let refused = Instant::now();
+    client.expect(522);
+    // Nor does the next command.
+    client.send("NOOP").expect(200);
+    assert!(refused.elapsed() < Duration::from_millis(900), "{:?}", refused.elapsed());
+    drop(data);
 }

@@ -81,7 +81,15 @@ impl Session {
         let opened = open_data_connection(port, &pair, &self.services.config.data, opening, &mut watch);
         let secured = opened.and_then(|mut connection| match &protection {
             Some(protection) if !connection.is_secure() => {
-                protection.secure(&mut connection, &mut watch).map(|()| connection)
+                match protection.secure(&mut connection, &mut watch) {
+                    Ok(()) => Ok(connection),
+                    Err(error) => {
+                        if error.is_refusal() {
+                            self.turned_away = Some(connection.turn_away());
+                        }
+                        Err(error)
+                    }
+                }
             }
             _ => Ok(connection),
         });
@@ -95,7 +103,7 @@ impl Session {
                 Err((moved, failure)) => {
                     match &failure {
                         Failure::Broken(error) if !error.is_refusal() => connection.abandon(error),
-                        _ => connection.turn_away(),
+                        _ => self.turned_away = Some(connection.turn_away()),
                     }
                     end(moved, Err(failure))
                 }
