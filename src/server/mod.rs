@@ -25,6 +25,7 @@ use crate::sys::activation::PassedListener;
 use crate::sys::identity;
 use crate::sys::notify::Notifier;
 use crate::sys::process::{Received, Signals, Wake, orphans};
+use crate::sys::sockets;
 use crate::tls;
 use listener::{Arrival, Listeners};
 pub(crate) use listener::{BACKLOG, cannot_listen, has_no_family, refuse_waiting};
@@ -261,7 +262,8 @@ impl Server {
     }
 
     fn let_in(&mut self, stream: TcpStream, peer: SocketAddr, implicit_tls: bool) {
-        let peer = canonical(peer);
+        // A socket of inetd may take IPv4 clients too, and writes their addresses as IPv6.
+        let peer = sockets::canonical(peer);
         let slot = match self.services.clients.admit(peer.ip()) {
             Ok(slot) => slot,
             Err(why) => return self.turn_away(&stream, peer, why),
@@ -269,7 +271,7 @@ impl Server {
         match stream.local_addr() {
             Ok(local) => {
                 slot.presence().attach(&stream);
-                let local = canonical(local);
+                let local = sockets::canonical(local);
                 let login_deadline = Instant::now() + self.services.config.limits.login_timeout;
                 self.hand_over(Client {
                     stream,
@@ -321,13 +323,5 @@ fn status(listeners: &Listeners, services: &Services) -> String {
     match addresses.is_empty() {
         false => format!("listening on {}", addresses.join(", ")),
         true => format!("{} clients to finish", services.clients.clients()),
-    }
-}
-
-/// A socket of inetd may take IPv4 clients as well as IPv6 ones, and writes their addresses as IPv6.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()),
-        _ => address, // As it is, with its scope.
     }
 }
