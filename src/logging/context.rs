@@ -43,6 +43,14 @@ impl Drop for SessionLines {
     }
 }
 
+impl Context {
+    /// `joe@192.0.2.1`, or before a login the host alone.
+    pub(super) fn who(&self) -> String {
+        let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        format!("{user}{}", self.host)
+    }
+}
+
 /// The session of the calling thread, if it has one.
 pub(super) fn current() -> Option<Context> {
     // A thread that ends has none any more.

@@ -2,7 +2,7 @@
 //!
 //! The text is for people and log filters; the parts, by name, are for `--log-format=json`.
 
-use log::kv::Value;
+use log::kv::{Key, Value};
 use log::{Level, Record};
 
 use super::{text, word};
@@ -55,6 +55,27 @@ impl Part {
             Part::Number(number) => Value::from(*number),
             Part::Truth(truth) => Value::from(*truth),
         }
+    }
+}
+
+/// What the text of a record says of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// It ends as those who read it expect, and nothing may follow.
+    WholeLine,
+    HostAndUser,
+    Less,
+}
+
+/// What the text of `record` says of its session. Known by the event: a client may write any host
+/// into a name.
+pub(super) fn names(record: &Record<'_>) -> Names {
+    let event = record.key_values().get(Key::from_str("event"));
+    match event.map(|event| event.to_string()).as_deref() {
+        _ if record.target() == super::transfers::TARGET => Names::WholeLine,
+        Some("login-failures") => Names::WholeLine,
+        None | Some("timeout" | "gone") => Names::Less,
+        Some(_) => Names::HostAndUser,
     }
 }
 

@@ -147,9 +147,15 @@ fn the_journal_gets_priorities_and_no_second_time_stamp() {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let mut process = Process::start(&mut command);
     Client::log_in(crate::support::announced(&mut process)).send("QUIT").expect(221);
-    let line = "<6>connection from 127.0.0.1";
+    // The tag is the process's, so the line has the session's number.
+    let line = "<6>connection from 127.0.0.1 [";
     wait_until("the journal has it", || {
-        folder.read("journal").lines().any(|found| found == line).then_some(())
+        let journal = folder.read("journal");
+        let number = journal
+            .lines()
+            .find_map(|found| found.strip_prefix(line)?.strip_suffix(']')?.parse::<u64>().ok());
+        let of_session = |line: &str| line.contains(&format!("[{} ", number.unwrap_or(0)));
+        journal.lines().any(|line| line.contains(" gone: ") && of_session(line)).then_some(())
     });
 }
 

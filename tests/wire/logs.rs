@@ -47,6 +47,30 @@ fn every_command_that_moves_or_changes_a_file_is_logged_with_two_l() {
 }
 
 #[test]
+fn every_line_of_a_session_has_its_host_and_user() {
+    let server = Server::start(&["-l", "-l", "-d"]);
+    let mut client = server.log_in();
+    client.send("TYPE I").expect(200);
+    client.stor("one", "12345");
+    client.send("DELE one").expect(250);
+    client.send("QUIT").expect(221);
+    server.log.wait_for(" gone: ");
+    let mut lines = server.log.all().into_iter().skip_while(|line| !line.contains("connection from "));
+    let connection = lines.next().expect("the session begins");
+    let tag = connection.split(": ").next().and_then(|tag| tag.rsplit(' ').next()).expect("a tag").to_owned();
+    let of_session: Vec<String> = lines.filter(|line| line.contains(&tag)).collect();
+    assert!(of_session.len() > 8, "{of_session:#?}");
+    let (before, after) = of_session
+        .split_at(of_session.iter().position(|line| line.contains("ANONYMOUS FTP LOGIN")).expect("a login"));
+    for line in before {
+        assert!(line.contains("127.0.0.1"), "{line}");
+    }
+    for line in &after[1..] {
+        assert!(line.contains("ftp@127.0.0.1"), "{line}");
+    }
+}
+
+#[test]
 fn commands_are_not_logged_with_one_l() {
     let server = Server::start(&["-l"]);
     let mut client = server.log_in();
