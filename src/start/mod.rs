@@ -11,6 +11,7 @@
 mod announcement;
 mod check_access;
 mod errors;
+mod tcp_wrappers;
 mod test_config;
 
 use std::env;
@@ -204,6 +205,10 @@ fn warnings(config: &Config) -> Vec<String> {
         warnings.push(format!(
             "--max-clients: the limit of open files, {limit}, may be too low for {clients} clients"
         ));
+    }
+    // tcpd obeys them for the server that inetd starts for one client.
+    if config.listen.start != Start::Connected {
+        warnings.extend(tcp_wrappers::warnings(&config.config_dir));
     }
     warnings
 }

@@ -309,3 +309,17 @@ fn a_change_that_failed_is_logged_with_its_reason() {
     let line = server.log.wait_for("rmdir /none");
     assert!(line.contains("failed: No such file or directory"), "{line}");
 }
+
+#[test]
+fn a_root_that_may_not_be_entered_is_named_in_the_log() {
+    let server = Server::start(&[]);
+    let mode = server.mode("");
+    server.set_mode("", 0o644);
+    let mut client = server.connect();
+    client.send("USER ftp").expect(331);
+    let reply = client.send("PASS joe@").expect(230);
+    server.set_mode("", mode);
+    assert!(reply.text().contains("not accessible"), "{}", reply.text());
+    let line = server.log.wait_for("cannot enter the home directory");
+    assert!(line.contains(server.path("").to_str().expect("a plain path").trim_end_matches('/')), "{line}");
+}

@@ -173,6 +173,20 @@ fn what_a_start_would_log_as_a_warning_is_one() {
 }
 
 #[test]
+fn a_rule_of_libwraps_files_is_a_warning_that_names_the_line() {
+    let etc = Folder::new();
+    etc.write("hosts.allow", "sshd: ALL\nftpd, sshd: 192.0.2.\n");
+    etc.write("hosts.deny", "# all\nALL: ALL\n");
+    let found = warnings(&etc, &[]);
+    for part in
+        ["/hosts.allow:2: `ftpd, sshd: 192.0.2.` is not obeyed", "/hosts.deny:2: `ALL: ALL` is not obeyed"]
+    {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    assert_eq!(found.lines().count(), 2, "{found}");
+}
+
+#[test]
 fn files_that_are_named_must_be_there() {
     let etc = Folder::new();
     for option in ["--banner", "--motd", "--anonymous-root", "--user-file"] {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::account::{Account, AccountKind, Attempt, Refusal};
 use crate::clients::Guess;
 use crate::events::{User, What};
-use crate::logging::{LoginRecord, SessionLines};
+use crate::logging::{self, LoginRecord, SessionLines};
 use crate::proto::host::HostName;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, ReplyCode};
@@ -145,11 +145,7 @@ impl Session {
         if own_umask.is_none() {
             vfs.mask_by_hand(umask);
         }
-        let (cwd, note) =
-            match VirtualPath::root().join(&account.start).map(|start| (vfs.enter(&start), start)) {
-                Ok((Ok(()), start)) => (start, ""),
-                _ => (VirtualPath::root(), " Your home directory is not there; you start in /."),
-            };
+        let (cwd, note) = first_directory(&account, &vfs);
         let text = welcome(&account, code, note);
         let record = self.name_user(&account);
         let rates = Rates::of(&account, &config.limits);
@@ -313,6 +309,23 @@ fn welcome(account: &Account, code: ReplyCode, note: &str) -> String {
             format!("User {} logged in{how}{restricted}.{note}", shown(account.name.as_bytes()))
         }
     }
+}
+
+/// The first working directory, and what the client is told if that is not its home.
+fn first_directory(account: &Account, vfs: &Vfs) -> (VirtualPath, &'static str) {
+    // It is an absolute path.
+    let start = VirtualPath::root().join(&account.start).unwrap_or_else(|_| VirtualPath::root());
+    let Err(error) = vfs.enter(&start) else { return (start, "") };
+    let root = account.root.display().to_string();
+    let (root, name) = (root.trim_end_matches('/'), shown(account.name.as_bytes()));
+    log::warn!("{name} cannot enter the home directory {root}{}: {error}", logging::text(&account.start));
+    let note = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            " Your home directory is not there; you start in /."
+        }
+        _ => " Your home directory is not accessible; you start in /.",
+    };
+    (VirtualPath::root(), note)
 }
 
 /// The password was right, but there is no tree to show.
