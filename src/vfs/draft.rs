@@ -203,12 +203,14 @@ fn is_draft(name: &CStr) -> bool {
     number.is_some_and(|number| number.len() == 16 && number.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Seconds after which a draft is held by whoever made it.
+/// Seconds after which a draft is held for sure, or abandoned.
 const SETTLED: i64 = 2;
 
 fn sweep(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
     let stat = files::stat_at(dir, name)?;
-    if !stat.is_file() || clock::now() - stat.changed < SETTLED {
+    // One that is empty may be so new that it is not held yet.
+    let is_new = stat.size == 0 && clock::now() - stat.modified < SETTLED;
+    if !stat.is_file() || is_new {
         return Ok(false);
     }
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OPEN_FLAGS;

@@ -36,6 +36,7 @@ mod ownership;
 mod abort;
 mod data_port;
 mod departed;
+mod killed;
 mod passive_ports;
 
 mod help;

@@ -68,6 +68,15 @@ impl Server {
         Server::run(folder, &all, 1)
     }
 
+    /// As `start`, with a folder that is there already.
+    pub(crate) fn start_in(folder: Folder, args: &[&str]) -> Server {
+        let mut all: Vec<OsString> =
+            ["-F", "-A", "-P", "0", "-a", "127.0.0.1", "-m"].map(OsString::from).into();
+        all.extend(anonymous_options(&folder));
+        all.extend(args.iter().map(OsString::from));
+        Server::run(folder, &all, 1)
+    }
+
     /// ferryd with these arguments and no others.
     pub(crate) fn start_raw(args: &[&str]) -> Server {
         Server::start_raw_on(args, 1)
@@ -165,6 +174,13 @@ impl Server {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("the server is our child").is_none()
+    }
+
+    /// Kills the process, which has no time to do anything about it. The folder is left.
+    pub(crate) fn kill(mut self) -> Folder {
+        self.child.kill().expect("the server is there to be killed");
+        self.child.wait().expect("the server is our child");
+        std::mem::replace(&mut self.folder, Folder(Scratch::new()))
     }
 
     /// Waits for the end of the process.
