@@ -452,9 +452,9 @@ pub(crate) struct TlsPolicy {
     pub port: Option<u16>,
     /// `--tls-min=1.3`.
     pub only_tls13: bool,
-    /// `--tls-require-reuse`: a data connection resumes the TLS session of its control connection,
-    /// which proves that it belongs to the same client.
-    pub require_reuse: bool,
+    /// `--tls-require-reuse`: whether a data connection resumes the TLS session of its control
+    /// connection, which proves that both come from the same client.
+    pub reuse: ReuseRequired,
     /// `--tls-client-ca`.
     pub client_ca: Option<PathBuf>,
     pub client_auth: ClientAuth,
@@ -472,6 +472,16 @@ pub(crate) enum TlsRequired {
     Login,
     /// For every login, and every data connection.
     All,
+}
+
+/// Whose data connections resume a TLS session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReuseRequired {
+    #[default]
+    Always,
+    /// Those of a client that has resumed one before.
+    Once,
+    Never,
 }
 
 /// The file of a certificate and of those that sign it, and the file of its key; `None` if the key is

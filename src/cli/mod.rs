@@ -16,7 +16,7 @@ use getopts::{HasArg, Matches, Occur};
 
 use crate::config::{
     AnonymousPolicy, ClientAuth, DataPolicy, FilePolicy, Limits, Logging, LoginPolicy, PassivePorts,
-    TlsRequired,
+    ReuseRequired, TlsRequired,
 };
 use crate::operator::Question;
 pub(crate) use options::OPTIONS;
@@ -97,7 +97,7 @@ pub(crate) struct TlsOptions {
     pub self_signed: bool,
     pub port: Option<String>,
     pub only_tls13: bool,
-    pub no_reuse: bool,
+    pub reuse: ReuseRequired,
     pub client_ca: Option<PathBuf>,
     pub client_auth: Option<ClientAuth>,
     pub client_login: bool,

@@ -12,7 +12,7 @@ use super::values::{
     ban, code_page, commands, facility, file_name, glob, limit, list_limit, network, number, octal, one_of,
     per_cent, ports, seconds, seconds_or_forever, session, size, strict,
 };
-use crate::config::{AuthMethod, Chroot, ClientAuth, LogFormat, TlsRequired, WtmpUse};
+use crate::config::{AuthMethod, Chroot, ClientAuth, LogFormat, ReuseRequired, TlsRequired, WtmpUse};
 
 /// No machine has room for more sessions, each with its thread and sockets.
 const MOST_CLIENTS: usize = 1_000_000;
@@ -292,8 +292,9 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         parse!(tls.port, |word| text(word).map(Some))).of(Tls),
     value("", "tls-min", "VERSION", "1.2 or 1.3 (1.2)",
         parse!(tls.only_tls13, |word| one_of(word, &[("1.2", false), ("1.3", true)]))).of(Tls),
-    value("", "tls-require-reuse", "yes|no", "data connections resume the control connection's session (yes)",
-        parse!(tls.no_reuse, |word| one_of(word, &[("yes", false), ("no", true)]))).of(Tls),
+    value("", "tls-require-reuse", "WHEN", "data connections resume the control connection's session: yes, auto or no (yes)",
+        parse!(tls.reuse, |word| one_of(word, &[("yes", ReuseRequired::Always), ("auto", ReuseRequired::Once),
+            ("no", ReuseRequired::Never)]))).of(Tls),
     value("", "tls-client-ca", "FILE", "who signs the clients' certificates, in PEM", parse!(tls.client_ca, path)).of(Tls),
     value("", "tls-client-auth", "WHEN", "whether clients show one: off, request or require (require, with --tls-client-ca)",
         parse!(tls.client_auth, |word| one_of(word, &[("off", ClientAuth::Off), ("request", ClientAuth::Request),

@@ -276,7 +276,7 @@ fn tls_policy(options: &Options) -> Result<Option<TlsPolicy>, Problem> {
         self_signed: tls.self_signed,
         port: tls.port.as_deref().map(|word| port("--tls-port", word)).transpose()?,
         only_tls13: tls.only_tls13,
-        require_reuse: !tls.no_reuse,
+        reuse: tls.reuse,
         client_ca: tls.client_ca.clone(),
         client_auth,
         client_login: tls.client_login,

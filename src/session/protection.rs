@@ -7,7 +7,7 @@
 use std::io;
 
 use super::Session;
-use crate::config::TlsRequired;
+use crate::config::{ReuseRequired, TlsRequired};
 use crate::dtp::{DataConnection, OpenError, Watch};
 use crate::tls::Binding;
 
@@ -125,12 +125,15 @@ impl DataProtection {
     /// `None`: the client has not asked for any.
     pub(super) fn of(session: &Session) -> Option<DataProtection> {
         let binding = session.protection.binding.clone().filter(|_| session.protection.private)?;
-        let config = &session.services.config;
         Some(DataProtection {
+            require_reuse: match session.services.config.tls.as_ref().map(|policy| policy.reuse) {
+                None | Some(ReuseRequired::Always) => true,
+                Some(ReuseRequired::Once) => binding.has_resumed(),
+                Some(ReuseRequired::Never) => false,
+            },
             binding,
             // Others get one with the last reply.
             with_ticket: session.control.tls().is_none(),
-            require_reuse: config.tls.as_ref().is_none_or(|policy| policy.require_reuse),
         })
     }
 

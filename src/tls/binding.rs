@@ -62,6 +62,11 @@ impl Binding {
         self.sessions.seal();
     }
 
+    /// Whether the client is known to resume sessions on its data connections.
+    pub(crate) fn has_resumed(&self) -> bool {
+        self.sessions.has_resumed()
+    }
+
     /// Somebody has logged in; `None` is an anonymous client.
     pub(crate) fn log_in(&self, account: Option<&str>) {
         let holder = account.map_or(Holder::Anonymous, |name| Holder::Account(name.to_owned()));

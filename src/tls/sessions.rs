@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -36,6 +37,8 @@ pub(super) struct ControlSessions {
     /// Where the client is.
     pub address: IpAddr,
     pub holder: Mutex<Holder>,
+    /// A data connection of it has resumed a session.
+    has_resumed: AtomicBool,
 }
 
 impl ControlSessions {
@@ -46,6 +49,7 @@ impl ControlSessions {
             registry: Arc::clone(registry),
             address,
             holder: Mutex::default(),
+            has_resumed: AtomicBool::new(false),
         });
         registry.add(&sessions);
         sessions
@@ -57,6 +61,23 @@ impl ControlSessions {
         let mut kept = self.kept.lock();
         kept.pinned = kept.entries.len();
         kept.sealed = true;
+    }
+
+    fn note_resumed(&self) {
+        self.has_resumed.store(true, Ordering::Relaxed);
+        if let Holder::Account(account) = &*self.holder.lock() {
+            self.registry.note_resumer(account, self.address);
+        }
+    }
+
+    /// Whether the client resumes sessions: over this control connection, or, if it is known who it
+    /// is, over another one of late.
+    pub(super) fn has_resumed(&self) -> bool {
+        self.has_resumed.load(Ordering::Relaxed)
+            || match &*self.holder.lock() {
+                Holder::Account(account) => self.registry.is_resumer(account, self.address),
+                Holder::Unknown | Holder::Anonymous => false,
+            }
     }
 }
 
@@ -118,6 +139,7 @@ impl DataSessions {
 
     /// The data connection has proved to be the client's: so do its sessions from now on.
     pub(super) fn keep(&self) {
+        self.control.note_resumed();
         let Some(apart) = &self.apart else { return };
         let mut kept = self.control.kept.lock();
         for (name, session) in apart.lock().drain(..) {

@@ -41,6 +41,10 @@ impl Binding {
 
     pub(crate) fn seal(&self) {}
 
+    pub(crate) fn has_resumed(&self) -> bool {
+        match self.0 {}
+    }
+
     pub(crate) fn log_in(&self, _: Option<&str>) {}
 
     pub(crate) fn log_out(&self) {}

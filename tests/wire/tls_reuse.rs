@@ -43,11 +43,11 @@ fn uploads_and_downloads_go_on_for_a_client_that_uses_its_newest_ticket_once() {
     }
 }
 
-/// Two accounts, each with a file that is called `file` and has the name of its account in it.
-fn two_accounts(folder: &Folder, pems: &Pems, more: &[&str]) -> Server {
+/// Some accounts, each with a file that is called `file` and has the name of its account in it.
+fn with_accounts(folder: &Folder, pems: &Pems, more: &[&str]) -> Server {
     let mut options = pems.options(&["ecdsa"]);
     options.extend(["--tls=require", "--tls-allow-ccc"].iter().chain(more).map(|&word| word.to_owned()));
-    start_with_accounts(folder, &["one", "two"], &options)
+    start_with_accounts(folder, &["one", "two", "three", "four"], &options)
 }
 
 fn logged_in(server: &Server, config: &ClientConfig, name: &str) -> TlsClient {
@@ -72,7 +72,7 @@ fn retrieve_by(client: &mut TlsClient, config: &ClientConfig) -> String {
 #[test]
 fn connections_of_one_account_from_one_address_may_share_a_cache_of_sessions() {
     let (folder, pems) = (Folder::new(), Pems::new());
-    let server = two_accounts(&folder, &pems, &[]);
+    let server = with_accounts(&folder, &pems, &[]);
     for config in [by_newest_ticket(), config(&[VERSIONS[0]]), config(&[VERSIONS[1]])] {
         let mut clients = [(); 4].map(|()| logged_in(&server, &config, "one"));
         for _ in 0..3 {
@@ -89,7 +89,7 @@ fn connections_of_one_account_from_one_address_may_share_a_cache_of_sessions() {
 #[test]
 fn sessions_of_another_account_or_address_or_of_a_connection_that_has_ended_prove_nothing() {
     let (folder, pems) = (Folder::new(), Pems::new());
-    let server = two_accounts(&folder, &pems, &[]);
+    let server = with_accounts(&folder, &pems, &[]);
     for version in VERSIONS {
         let own = config(&[version]);
         let mut client = logged_in(&server, &own, "one");
@@ -115,7 +115,7 @@ fn sessions_of_another_account_or_address_or_of_a_connection_that_has_ended_prov
 #[test]
 fn what_a_session_proves_may_turn_out_when_its_own_connection_logs_in() {
     let (folder, pems) = (Folder::new(), Pems::new());
-    let server = two_accounts(&folder, &pems, &[]);
+    let server = with_accounts(&folder, &pems, &[]);
     for version in VERSIONS {
         for (name, code) in [("one", "226"), ("two", "522")] {
             let config = config(&[version]);
@@ -238,4 +238,50 @@ fn the_reply_to_who_is_refused_does_not_wait_for_the_end_of_what_it_sends() {
     client.send("NOOP").expect(200);
     assert!(refused.elapsed() < Duration::from_millis(900), "{:?}", refused.elapsed());
     drop(data);
+}
+
+#[test]
+fn auto_asks_of_a_client_what_it_has_done_before() {
+    let (folder, pems) = (Folder::new(), Pems::new());
+    let server = with_accounts(&folder, &pems, &["--tls-require-reuse=auto"]);
+    for version in VERSIONS {
+        let resuming = config(&[version]);
+        let mut never = config(&[version]);
+        never.resumption = Resumption::disabled();
+        // Other accounts in the second round: the server remembers those of the first.
+        let (one, two) = if version == VERSIONS[0] { ("one", "two") } else { ("three", "four") };
+        let mut client = logged_in(&server, &resuming, one);
+        let mut second = logged_in(&server, &never, one);
+        let mut other = logged_in(&server, &never, two);
+        let mut far =
+            TlsClient::begin(connect_from([127, 0, 0, 2].into(), server.address()).unwrap(), never.clone());
+        far.log_in_as(one, PASSWORD);
+        for client in [&mut client, &mut second, &mut other] {
+            assert_eq!(retrieve_by(client, &never), "226");
+            client.config = never.clone().into();
+            client.store("STOR up", b"x");
+        }
+        assert_eq!(retrieve_by(&mut client, &resuming), "226");
+        // From now on it is asked of it, and of all of its account from there.
+        assert_eq!(retrieve_by(&mut client, &never), "522");
+        assert_eq!(retrieve_by(&mut second, &never), "522");
+        assert_eq!(retrieve_by(&mut logged_in(&server, &never, one), &never), "522");
+        assert_eq!(retrieve_by(&mut client, &resuming), "226");
+        assert_eq!(retrieve_by(&mut other, &never), "226");
+        let data = connect_from([127, 0, 0, 2].into(), far.epsv()).unwrap();
+        far.send("RETR file").expect(150);
+        let mut bytes = Vec::new();
+        secure(&far.config, "localhost", data).unwrap().read_to_end(&mut bytes).unwrap();
+        far.expect(226);
+    }
+
+    // Anonymous clients do not speak for each other.
+    let server = pems.serve(&["ecdsa"], &["--tls=require", "--tls-require-reuse=auto"]);
+    server.write("file", "x");
+    let mut never = config(&VERSIONS);
+    never.resumption = Resumption::disabled();
+    let mut client = TlsClient::log_in(&server, config(&VERSIONS));
+    assert_eq!(client.receive("RETR file"), b"x");
+    assert_eq!(retrieve_by(&mut client, &never), "522");
+    assert_eq!(retrieve_by(&mut TlsClient::log_in(&server, never.clone()), &never), "226");
 }
