@@ -198,7 +198,7 @@ pub(crate) struct LoginPolicy {
     pub auth_helpers: usize,
     /// `--auth-timeout` (90 s): for one check; a person may have to say yes on a telephone.
     pub auth_timeout: Duration,
-    /// `--user-file`: accounts of a server that is not started by root.
+    /// `--user-file`: accounts that the operating system does not know.
     pub user_file: Option<PathBuf>,
     /// `--min-uid` (1): accounts with a lower uid are refused; uid 0 always is.
     pub min_uid: u32,

@@ -1,4 +1,4 @@
-//! The user file: accounts of ferryd's own, for a server that is not root's.
+//! The user file: accounts of ferryd's own, whoever started the server.
 //!
 //! A line is `name:hash:home` or `name:hash:home:account`. The hash is one of crypt(3). The client
 //! is confined to the home: an absolute path, in which `/./` means what it means in ftpchroot.
