@@ -1,24 +1,25 @@
 //! From the words of the command line to a [`Config`]: the look-ups, and the options that need or
-//! exclude each other.
+//! exclude each other. `addresses` has names of hosts and services, `tls` the options about TLS.
+
+mod addresses;
+mod tls;
 
 use std::fmt;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{Options, TlsOptions};
+use super::Options;
 use crate::config::{
-    AnonymousPolicy, AuthMethod, ClientAuth, Config, DataPolicy, Greeting, KeyPair, Limits, Listen,
-    LoginPolicy, PassivePorts, Start, TlsPolicy, TlsRequired,
+    AnonymousPolicy, AuthMethod, Config, DataPolicy, Greeting, Limits, Listen, LoginPolicy, PassivePorts,
+    Start,
 };
 use crate::proto::command::LOGIN_VERBS;
 use crate::sys::process;
-
-/// `-P none`: clients begin with TLS, or not at all.
-const NO_PORT: &str = "none";
+use addresses::{NO_PORT, addresses_at, listen_addresses, one_port_once, passive_address};
+use tls::tls_policy;
 
 /// A fault of one option that shows only when all options are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,149 +166,6 @@ fn share(of: usize, parts: usize, least: usize) -> usize {
     of.div_ceil(parts).max(least.min(of))
 }
 
-/// The addresses of `-a`, or the wildcards, with the port; in the families asked for.
-fn listen_addresses(options: &Options) -> Result<Vec<SocketAddr>, Problem> {
-    match options.port.as_str() {
-        NO_PORT => Ok(Vec::new()),
-        word => addresses_at(options, port("-P, --port", word)?),
-    }
-}
-
-fn addresses_at(options: &Options, port: u16) -> Result<Vec<SocketAddr>, Problem> {
-    let both = options.ipv4 == options.ipv6;
-    let wanted = |address: &SocketAddr| both || address.is_ipv4() == options.ipv4;
-    if options.bind.is_empty() {
-        let wildcards: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-        return Ok(wildcards.map(|ip| SocketAddr::new(ip, port)).into_iter().filter(wanted).collect());
-    }
-    let mut addresses = Vec::new();
-    for name in &options.bind {
-        let found = match (name.as_str(), port).to_socket_addrs() {
-            Ok(found) => found.filter(wanted),
-            Err(err) => return problem("-a, --bind", format!("`{name}`: {err}")),
-        };
-        let before = addresses.len();
-        addresses.extend(found);
-        if addresses.len() == before {
-            return problem("-a, --bind", format!("`{name}` has no address of the family asked for"));
-        }
-    }
-    let mut seen = std::collections::HashSet::new();
-    addresses.retain(|address| seen.insert(*address));
-    Ok(addresses)
-}
-
-/// Of two sockets on one port, the second cannot listen.
-fn one_port_once(addresses: &[SocketAddr], tls_addresses: &[SocketAddr]) -> Result<(), Problem> {
-    let clash = |one: &SocketAddr, other: &SocketAddr| {
-        let (a, b) = (one.ip(), other.ip());
-        let same = a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()));
-        same && one.port() == other.port() && one.port() != 0
-    };
-    if let Some(address) = tls_addresses.iter().find(|one| addresses.iter().any(|other| clash(one, other))) {
-        return problem("--tls-port", format!("port {} is that of -P, --port", address.port()));
-    }
-    for (at, one) in addresses.iter().enumerate() {
-        if let Some(other) = addresses[..at].iter().find(|other| clash(one, other)) {
-            return problem("-a, --bind", format!("{} and {} are the same port twice", other.ip(), one.ip()));
-        }
-    }
-    Ok(())
-}
-
-/// A number, or the name of a service.
-fn port(option: &'static str, word: &str) -> Result<u16, Problem> {
-    if word.bytes().all(|byte| byte.is_ascii_digit()) {
-        return word.parse().or_else(|_| problem(option, format!("`{word}` is not a port from 0 to 65535")));
-    }
-    let services = fs::read_to_string("/etc/services").unwrap_or_default();
-    match tcp_service(&services, word) {
-        Some(port) => Ok(port),
-        // Small systems have no such file.
-        None if word == "ftp" => Ok(21),
-        None if word == "ftps" => Ok(990),
-        None => problem(option, format!("`{word}` is neither a number nor a service in /etc/services")),
-    }
-}
-
-/// Certificates and rules; `None` without TLS.
-fn tls_policy(options: &Options) -> Result<Option<TlsPolicy>, Problem> {
-    let tls = &options.tls;
-    let certificate = !tls.certificates.is_empty() || tls.self_signed;
-    let required = match tls.required {
-        Some(None) => return Ok(None),
-        Some(Some(required)) => required,
-        // An administrator who has a certificate does not want passwords to be seen.
-        None => TlsRequired::Login,
-    };
-    if !certificate {
-        let needs = [
-            ("--tls", tls.required.is_some()),
-            ("--tls-key", !tls.keys.is_empty()),
-            ("--tls-port", tls.port.is_some()),
-            ("--tls-client-ca", tls.client_ca.is_some()),
-            ("--tls-client-auth", tls.client_auth.is_some_and(|auth| auth != ClientAuth::Off)),
-            ("--tls-client-login", tls.client_login),
-        ];
-        return match needs.iter().find(|(_, given)| *given) {
-            Some((option, _)) => problem(option, "needs --tls-cert, or --tls-self-signed to try it out"),
-            None => Ok(None),
-        };
-    }
-    if !cfg!(feature = "tls") {
-        return problem("--tls", "this ferryd was built without TLS");
-    }
-    if tls.self_signed && !tls.certificates.is_empty() {
-        return problem("--tls-self-signed", "not with --tls-cert");
-    }
-    let client_auth = match (&tls.client_ca, tls.client_auth) {
-        (None, Some(ClientAuth::Request | ClientAuth::Require)) => {
-            return problem("--tls-client-auth", "needs --tls-client-ca");
-        }
-        (None, _) => ClientAuth::Off,
-        (Some(_), asked) => asked.unwrap_or(ClientAuth::Require),
-    };
-    if tls.client_login && client_auth == ClientAuth::Off {
-        return problem("--tls-client-login", "needs --tls-client-ca");
-    }
-    Ok(Some(TlsPolicy {
-        required,
-        pairs: key_pairs(tls)?,
-        self_signed: tls.self_signed,
-        port: tls.port.as_deref().map(|word| port("--tls-port", word)).transpose()?,
-        only_tls13: tls.only_tls13,
-        reuse: tls.reuse,
-        client_ca: tls.client_ca.clone(),
-        client_auth,
-        client_login: tls.client_login,
-        allow_ccc: tls.allow_ccc,
-    }))
-}
-
-/// The first key belongs to the first certificate, and so on.
-fn key_pairs(tls: &TlsOptions) -> Result<Vec<KeyPair>, Problem> {
-    let (certificates, keys) = (tls.certificates.len(), tls.keys.len());
-    if keys != 0 && keys != certificates {
-        let reason = format!("{keys} of them for {certificates} of --tls-cert: one for each, or none");
-        return problem("--tls-key", reason);
-    }
-    let pair = |(index, certificate): (usize, &PathBuf)| KeyPair {
-        certificate: certificate.clone(),
-        key: tls.keys.get(index).cloned(),
-    };
-    Ok(tls.certificates.iter().enumerate().map(pair).collect())
-}
-
-/// The port of a TCP service in a file of the form of services(5).
-fn tcp_service(services: &str, name: &str) -> Option<u16> {
-    services.lines().find_map(|line| {
-        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-        let official = words.next()?;
-        let port = words.next()?.strip_suffix("/tcp")?;
-        (official == name || words.any(|alias| alias == name)).then(|| port.parse().ok())?
-    })
-}
-
 /// The anonymous login, if there is one. Its root is the one that was named, or the home of its account.
 fn anonymous(options: &Options, as_root: bool) -> Result<Option<AnonymousPolicy>, Problem> {
     if options.no_anonymous {
@@ -371,19 +229,6 @@ fn data_policy(options: &Options, limits: &Limits) -> Result<DataPolicy, Problem
     // A short limit for stalls is meant for connections that are never set up, too.
     data.connect_timeout = options.connect_timeout.unwrap_or(data.connect_timeout.min(data.timeout));
     Ok(data)
-}
-
-/// The reply 227 can name IPv4 addresses only, so of the addresses of a host name these come first.
-fn passive_address(name: &str) -> Result<IpAddr, Problem> {
-    const OPTION: &str = "--passive-address";
-    let found: Vec<IpAddr> = match (name, 0).to_socket_addrs() {
-        Ok(found) => found.map(|address| address.ip()).collect(),
-        Err(err) => return problem(OPTION, format!("`{name}`: {err}")),
-    };
-    match found.iter().find(|ip| ip.is_ipv4()).or(found.first()) {
-        Some(ip) if !ip.is_unspecified() => Ok(*ip),
-        _ => problem(OPTION, format!("`{name}` is no address that a client can connect to")),
-    }
 }
 
 #[cfg(test)]
@@ -495,14 +340,5 @@ mod tests {
     fn passive_ports_grow_with_the_clients() {
         let config = resolve(&["--passive-ports=50000+", "--max-clients=100"]).unwrap();
         assert_eq!(config.data.passive_ports, (50000, 50100));
-    }
-
-    #[test]
-    fn services_have_names_and_aliases() {
-        let file = "# ftp 1/tcp\nftp-data 20/tcp\nftp\t\t21/udp\nftp\t\t21/tcp fsp # alias\nbad x/tcp\n";
-        assert_eq!(tcp_service(file, "ftp"), Some(21));
-        assert_eq!(tcp_service(file, "fsp"), Some(21));
-        assert_eq!(tcp_service(file, "alias"), None);
-        assert_eq!(tcp_service(file, "bad"), None);
     }
 }
