@@ -21,12 +21,12 @@ pub(crate) struct Event<'a> {
     pub what: What<'a>,
 }
 
-/// Who is logged in, as the logs and `who` name it.
+/// The user who is logged in, as the logs and `who` name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
     /// The login name; for anonymous clients that of the account whose rights they have.
     pub name: String,
-    /// What an anonymous client gave for a password; `None` for an account's own login.
+    /// The password of an anonymous client, which should be an e-mail address; `None` for an account's own login.
     pub email: Option<String>,
     /// Confined to its root.
     pub confined: bool,
@@ -128,6 +128,6 @@ pub(crate) struct Paths<'a> {
     pub resolved: &'a dyn Fn() -> Vec<u8>,
     /// The working directory.
     pub cwd: &'a [u8],
-    /// Where the statistics of anonymous downloads go, of a virtual host that has a file of its own.
+    /// The file for statistics of anonymous downloads, of a virtual host that has a file of its own.
     pub statfile: Option<&'a Path>,
 }

@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(house.admit(A).err(), Some(Refused::TooManyOfHostBeforeLogin));
         let _three = house.admit(B).expect("another host has a share of its own");
         assert_eq!(house.admit(B).err(), Some(Refused::TooManyBeforeLogin));
-        // Who logs in makes room, and comes back only where there is some.
+        // A login makes room, and REIN comes back only where there is some.
         let login = one.log_in("joe").expect("there is no limit");
         let four = house.admit(A).expect("there is room");
         assert_eq!(one.may_log_out(), Err(Refused::TooManyOfHostBeforeLogin));

@@ -29,7 +29,7 @@ impl SessionLines {
         SessionLines(())
     }
 
-    /// Who is logged in from now on.
+    /// Sets the user who is logged in from now on.
     pub(crate) fn set_user(user: Option<&str>) {
         let user = user.map(|user| super::word(user.as_bytes()).to_string());
         SESSION.with_borrow_mut(|session| session.iter_mut().for_each(|session| session.user = user.clone()));

@@ -17,7 +17,7 @@ use crate::config::{LogFormat, Logging};
 use crate::events::{Change, ChangeKind, Direction, Event, Paths, Transfer, User, What};
 use crate::proto::calendar::CivilTime;
 
-/// Where FreeBSD's ftpd keeps the statistics; written only if it exists.
+/// FreeBSD's ftpd keeps the statistics here; written only if it exists.
 pub(crate) const STATFILE: &str = "/var/log/ftpd";
 
 /// A record in the making.
@@ -68,13 +68,13 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// What the client gave for a password, or the login name.
+    /// The password of an anonymous client, else the login name.
     fn name(&self) -> &'a [u8] {
         self.user.email.as_ref().unwrap_or(&self.user.name).as_bytes()
     }
 }
 
-/// What marks transfers in the log (`-X`).
+/// The mark of transfers in the log (`-X`).
 pub(super) const TARGET: &str = "xferlog";
 
 /// The files behind `-L` and `-S`, and `-X`. Sessions write to them as whoever they are

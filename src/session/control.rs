@@ -40,7 +40,7 @@ pub(crate) struct ControlConnection {
     reader: LineReader,
     pub peer: SocketAddr,
     pub local: SocketAddr,
-    /// What others see of the session.
+    /// The session as others see it.
     pub presence: Arc<Presence>,
     /// The client has closed its half.
     ended: bool,
@@ -125,7 +125,7 @@ impl ControlConnection {
             let mut rest = &record[..];
             while !rest.is_empty() && tls.pull(&mut rest)? == Pulled::Bytes {}
         }
-        // What was said under TLS and not understood yet belongs to what is over.
+        // Bytes that came under TLS and are no line yet belong to the part that is over.
         self.reader = LineReader::default();
         Ok(())
     }
@@ -193,7 +193,7 @@ impl ControlConnection {
             let shutdown = minds_shutdown.then(|| self.socket.shutdown.fd());
             match dialogue::wait(self.socket.stream.as_fd(), shutdown, until).map_err(NoLine::Failed)? {
                 Woken::Readable => {
-                    // Whoever talks on and on hears of it all the same.
+                    // A client that talks on and on hears of it all the same.
                     self.closing |= self.socket.shutdown.is_announced();
                     self.take_input().map_err(NoLine::Failed)?;
                 }
@@ -291,7 +291,7 @@ impl ControlConnection {
         let Some(tls) = &mut self.tls else { return Ok(()) };
         let mut plain = Vec::new();
         tls.take(&mut plain, usize::MAX)?;
-        // What TLS itself answers, to a change of keys.
+        // TLS itself answers a change of keys.
         tls.push(&mut &self.socket)?;
         self.reader.push(&plain);
         self.answer_telnet()
@@ -360,7 +360,7 @@ impl ControlConnection {
         (self.socket.stream, self.tls, self.reader)
     }
 
-    /// What an earlier thread left of the connection.
+    /// Takes over the connection from an earlier thread.
     pub(crate) fn resume(&mut self, tls: Option<Box<TlsConnection>>, reader: LineReader) {
         (self.tls, self.reader) = (tls, reader);
     }

@@ -21,9 +21,9 @@ use crate::proto::telnet::LineReader;
 use crate::sys::identity;
 use crate::tls::TlsConnection;
 
-/// What a client keeps when a fresh thread goes on with its connection.
+/// A client keeps this when a fresh thread goes on with its connection.
 pub(crate) struct Handover {
-    /// What the client has sent already.
+    /// The client has sent this already.
     reader: LineReader,
     tls: Option<Box<TlsConnection>>,
     protection: Protection,
@@ -73,7 +73,7 @@ impl Session {
         })
     }
 
-    /// Whoever was logged in is not any more: in `who`, in wtmp, among the places of its user.
+    /// Nobody is logged in any more: in `who`, in wtmp, among the places of its user.
     pub(super) fn forget_login(&mut self) {
         if matches!(self.login, Login::LoggedIn(_)) {
             // The next login has its time from here on; before a login nothing moves its deadline.

@@ -71,7 +71,7 @@ struct Session {
     services: Arc<Services>,
     /// The virtual host that the client connected to, or chose with HOST.
     virtual_host: Option<Arc<VirtualHost>>,
-    /// What HOST said.
+    /// The name that HOST gave.
     asked_host: Option<HostName>,
     control: ControlConnection,
     protection: Protection,
@@ -84,7 +84,7 @@ struct Session {
     failures: u32,
     /// This thread is no longer root's.
     identity_changed: bool,
-    /// What the login took of the stack was given back.
+    /// The stack that the login needed was given back.
     settled: bool,
     /// Files and bytes moved, for STAT and the log.
     totals: Totals,

@@ -1,4 +1,4 @@
-//! What protects a session: TLS on the control connection, and on its data
+//! The protection of a session: TLS on the control connection, and on its data
 //! connections.
 //!
 //! RFC 2228 and 4217. A change takes place once the reply to the command that
@@ -14,7 +14,7 @@ use crate::tls::Binding;
 /// The protection of one session.
 #[derive(Default)]
 pub(crate) struct Protection {
-    /// What data connections are secured with: there since the control connection is.
+    /// Secures data connections; there since the control connection is secure.
     pub binding: Option<Binding>,
     /// The client began with TLS, and has no other way.
     pub implicit: bool,
@@ -22,7 +22,7 @@ pub(crate) struct Protection {
     pub buffer_size: bool,
     /// PROT P: data connections use TLS.
     pub private: bool,
-    /// What comes after the next reply.
+    /// The change that comes after the next reply.
     pub next: Option<ProtectionChange>,
 }
 
@@ -81,7 +81,7 @@ impl Session {
         self.control.secure(binding.control()?, deadline)?;
         binding.seal();
         self.protection.binding = Some(binding);
-        // What was said in the clear may not be the client's word: this is.
+        // A name that was sent in the clear may not be the client's word; this one is.
         if self.asked_host.as_ref().is_some_and(|name| self.contradicts_tls(name)) {
             self.forget_host();
         }

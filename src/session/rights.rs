@@ -9,7 +9,7 @@ use crate::config::{AnonymousPolicy, FilePolicy};
 use crate::proto::command::Access;
 use crate::proto::facts::Letters;
 
-/// What a login may do.
+/// The things that a login may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rights {
     /// Read what is in files.
@@ -63,7 +63,7 @@ impl Rights {
         }
     }
 
-    /// What the login may not do, in letters of the fact `perm` (RFC 3659 section 7.5.5).
+    /// The things that the login may not do, in letters of the fact `perm` (RFC 3659 section 7.5.5).
     pub(crate) fn denied_letters(&self) -> Letters {
         let letters: [(bool, &[u8]); 6] = [
             (self.read, b"r"),
@@ -77,7 +77,7 @@ impl Rights {
         denied.fold(Letters::default(), |set, (_, more)| set.with(more))
     }
 
-    /// What the login may not do, in words.
+    /// The same in words.
     pub(crate) fn denied_words(&self) -> Vec<&'static str> {
         let words = [
             (self.create, "change anything"),
@@ -117,7 +117,7 @@ mod tests {
         Rights::of(&account, files, Some(anonymous))
     }
 
-    /// What ftpd lets anonymous clients do.
+    /// The rule of every ftpd for anonymous clients.
     fn classic() -> AnonymousPolicy {
         AnonymousPolicy { write: true, ..AnonymousPolicy::default() }
     }

@@ -1,4 +1,4 @@
-//! What a session is begun with: its client, and what the server has for all sessions.
+//! The beginning of a session: its client, and the things that the server has for all sessions.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -30,11 +30,11 @@ pub(crate) struct Client {
     pub slot: Slot,
     /// It came to the port where clients begin with TLS.
     pub implicit_tls: bool,
-    /// What a session that goes on as somebody else had left over.
+    /// Kept from an earlier thread, where REIN or USER has begun the session anew.
     pub handover: Option<Box<Handover>>,
 }
 
-/// What a session leaves behind.
+/// The end of a session, for the pool.
 #[derive(Default)]
 pub(crate) struct Served {
     /// The thread is a user's now, and fit for nobody else.
@@ -43,7 +43,7 @@ pub(crate) struct Served {
     pub handover: Option<Client>,
 }
 
-/// What a session needs of the server. Made once.
+/// Everything that a session needs of the server. Made once.
 pub(crate) struct Services {
     pub config: Config,
     /// Which commands are turned on.

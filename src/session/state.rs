@@ -1,4 +1,4 @@
-//! What a session remembers: the login, the transfer parameters, and what one command
+//! The memory of a session: the login, the transfer parameters, and what one command
 //! leaves for the next.
 
 use std::fs::File;
@@ -25,7 +25,7 @@ use crate::sys::files;
 use crate::sys::identity::OwnUmask;
 use crate::vfs::Vfs;
 
-/// Who the client is. USER and REIN may come at any time, so the states form a loop.
+/// The client's login. USER and REIN may come at any time, so the states form a loop.
 pub(crate) enum Login {
     /// No USER yet, or REIN undid it.
     NotLoggedIn,
@@ -49,7 +49,7 @@ pub(crate) struct LoggedIn {
     pub own_umask: Option<OwnUmask>,
     /// Bytes a second.
     pub rates: Rates,
-    /// What its files come to, once that has been counted for its quota.
+    /// The bytes of its files, once they have been counted for its quota.
     pub tally: Option<Arc<Tally>>,
     /// Its record in wtmp; dropping it records the end.
     pub _record: Option<LoginRecord>,
@@ -65,7 +65,7 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
-    /// What was said of this account counts, or of anonymous ones, or of all.
+    /// The rate of this account counts, else that of anonymous ones, else that of all.
     pub(crate) fn of(account: &Account, limits: &Limits) -> Rates {
         if let Some(rate) = account.options.rate {
             let rate = (rate > 0).then_some(rate);
@@ -86,9 +86,9 @@ impl Rates {
 /// The permission bits of new files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewFile {
-    /// What the file is made with.
+    /// The file is made with these.
     pub bits: u32,
-    /// What it is given afterwards (`--upload-mode`), whatever umask and directory say.
+    /// It is given these afterwards (`--upload-mode`), whatever umask and directory say.
     exact: Option<u32>,
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct Parameters {
     pub data_port: DataPort,
     /// EPSV ALL was sent: no other way to a data connection is taken any more (RFC 2428 section 4).
     pub epsv_all: bool,
-    /// What OPTS set.
+    /// Set by OPTS.
     pub choices: Choices,
     pub idle_timeout: Duration,
 }
@@ -124,7 +124,7 @@ impl Parameters {
     }
 }
 
-/// What one command leaves for the next. It is taken, not looked at, so that it cannot outlive its turn.
+/// Left by one command for the next. It is taken, not looked at, so that it cannot outlive its turn.
 #[derive(Default)]
 pub(crate) struct Leftover {
     /// RNFR's, for the RNTO that follows at once.
@@ -142,7 +142,7 @@ impl LoggedIn {
         Err(refused(ReplyCode::NameNotAllowed, [typed, b": Permission denied."].concat()))
     }
 
-    /// What new files are made with.
+    /// The permission bits of new files.
     pub(crate) fn new_file_mode(&self, policy: &FilePolicy) -> NewFile {
         NewFile { bits: 0o666, exact: policy.upload_mode }
     }

@@ -8,7 +8,7 @@ use crate::proto::reply::{Reply, ReplyCode};
 use crate::sys::{files, sockets};
 use crate::vfs::FileError;
 
-/// What a handler gives instead of a reply. There is no `From<io::Error>`: such an error does not
+/// A handler gives this instead of a reply. There is no `From<io::Error>`: such an error does not
 /// say whether the disk, the data connection or the control connection failed.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -39,7 +39,7 @@ pub(crate) fn bad_path() -> Stop {
     refused(ReplyCode::FileUnavailable, "Not a possible path-name.")
 }
 
-/// What is wrong with a line that is no command.
+/// The refusal of a line that is no command.
 pub(crate) fn explain(error: ParseError, verb: &[u8]) -> Stop {
     let syntax = |spec: &str, form: &str| format!("The form is {spec} {form}");
     match error {

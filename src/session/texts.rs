@@ -21,10 +21,10 @@ const MAX_LINE: usize = 1024;
 /// Bytes that one escape may stand for.
 const MAX_VALUE: usize = 256;
 
-/// Where FreeBSD's shutdown(8) and systemd say that nobody may log in any more.
+/// FreeBSD's shutdown(8) and systemd say here that nobody may log in any more.
 const SYSTEM_NOLOGIN: &str = "/var/run/nologin";
 
-/// What the escapes stand for.
+/// The values that the escapes stand for.
 #[derive(Default)]
 struct Values {
     /// `%c`
@@ -99,7 +99,7 @@ impl Session {
     /// 250, with the message of the directory that was entered in front (`--dirmessage`).
     pub(super) fn entered(&self, text: &str) -> Reply {
         let message = match (&self.services.config.greeting.dirmessage, &self.login) {
-            // Who may not read files could name any of them so.
+            // A login that may not read could give any file this name.
             (Some(name), Login::LoggedIn(login)) if login.rights.read => {
                 read_in(&login.vfs, &login.cwd, name.as_bytes())
             }

@@ -1,4 +1,4 @@
-//! What ties data connections to their control connection: a cache of TLS
+//! The tie between data connections and their control connection: a cache of TLS
 //! sessions that no other client has.
 
 use std::fmt;

@@ -78,13 +78,13 @@ fn load_pair(pair: &KeyPair, provider: &CryptoProvider) -> io::Result<CertifiedK
         .map_err(named(key_file))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
-        // What kind of key it is may not be known.
+        // The kind of key may not be known.
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
         Err(_) => Err(invalid("not the key of this certificate")).map_err(named(key_file)),
     }
 }
 
-/// Who may sign clients' certificates. The error begins with the file.
+/// The authorities that may sign clients' certificates. The error begins with the file.
 pub(super) fn load_roots(path: &Path) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in read(path, false).and_then(|text| certificates(&text).map_err(named(path)))? {
@@ -127,7 +127,7 @@ fn read(path: &Path, secret: bool) -> io::Result<Zeroizing<Vec<u8>>> {
 /// Device, number, size and time of files; `None` of those that are not there.
 pub(super) type Stamps = Vec<Option<(u64, u64, u64, i64, i64)>>;
 
-/// What changes when somebody changes the files: to be compared.
+/// The state of the files, to see whether somebody has changed them.
 pub(super) fn stamps<'a>(paths: impl Iterator<Item = &'a Path>) -> Stamps {
     let stamp = |path| {
         let metadata = fs::metadata(path).ok()?;

@@ -44,7 +44,7 @@ pub(crate) use without::{Binding, Server, TlsConnection};
 #[cfg(feature = "tls")]
 pub(crate) use {binding::Binding, names::names_in, server::Server, stream::TlsConnection};
 
-/// What a look at a connection brought.
+/// The result of a look at a connection.
 #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "what TLS alone needs"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pulled {

@@ -1,4 +1,4 @@
-//! Whom a client's certificate names: as much of DER (X.690) as reading that takes.
+//! Reads the names in a client's certificate, with as much of DER (X.690) as that takes.
 //! RFC 5280 section 4.1.
 
 const SEQUENCE: u8 = 0x30;
@@ -96,7 +96,7 @@ impl<'a> Der<'a> {
         Some((tag, content))
     }
 
-    /// What is in the next value, which must have this tag.
+    /// The content of the next value, which must have this tag.
     fn enter(&mut self, tag: u8) -> Option<Der<'a>> {
         self.next().filter(|(found, _)| *found == tag).map(|(_, content)| Der(content))
     }

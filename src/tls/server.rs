@@ -22,7 +22,7 @@ use crate::config::{ClientAuth, TlsPolicy};
 /// How often the files are looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What all control connections share.
+/// Shared by all control connections.
 pub(crate) struct Server {
     policy: TlsPolicy,
     provider: Arc<CryptoProvider>,
@@ -97,7 +97,7 @@ impl Server {
         }
     }
 
-    /// What `--tls-self-signed` says at start: the SHA-256 fingerprint, as clients show it.
+    /// `--tls-self-signed` says this at start: the SHA-256 fingerprint, as clients show it.
     pub(crate) fn fingerprint(&self) -> Option<String> {
         let certificate = self.own.as_ref()?.0.first()?.cert.first()?;
         let digest = self_signed::sha256(certificate);

@@ -34,7 +34,7 @@ impl TlsConnection {
         sessions: Option<Arc<DataSessions>>,
     ) -> io::Result<TlsConnection> {
         let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
-        // Whoever writes waits until it is sent.
+        // The writer waits until it is sent.
         tls.set_buffer_limit(None);
         Ok(TlsConnection { tls, inbox: Vec::new(), taken: 0, ended: false, sessions, ticket: None })
     }
@@ -196,7 +196,7 @@ impl TlsConnection {
         self.tls.server_name()
     }
 
-    /// Whom the client's certificate names, if it has shown one.
+    /// The names in the client's certificate, if it has shown one.
     pub(crate) fn client_names(&self) -> Vec<String> {
         let first = self.tls.peer_certificates().and_then(|chain| chain.first());
         first.map(|certificate| names_in(certificate)).unwrap_or_default()

@@ -22,7 +22,7 @@ use rustls::crypto::cipher::{
 };
 use rustls::{CipherSuiteCommon, ContentType, Error, Tls13CipherSuite};
 
-/// What a handshake message begins with: its type, and its length in three bytes.
+/// The beginning of a handshake message: its type, and its length in three bytes.
 const HEADER: usize = 4;
 /// NewSessionTicket.
 const TICKET: u8 = 4;
@@ -30,7 +30,7 @@ const TICKET: u8 = 4;
 thread_local! {
     /// The ticket that was encrypted last: of the connection that the thread is at work on.
     static ENCRYPTED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
-    /// What is encrypted now is a handshake message, though rustls takes it for data.
+    /// The next thing to be encrypted is a handshake message, though rustls takes it for data.
     static IS_HANDSHAKE: Cell<bool> = const { Cell::new(false) };
 }
 

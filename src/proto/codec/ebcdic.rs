@@ -5,7 +5,7 @@
 
 use super::{CodecError, Decoder, Encoder, Step};
 
-/// What ends a line in EBCDIC.
+/// The end of a line in EBCDIC.
 pub(super) const NEW_LINE: u8 = 0x15;
 pub(super) const SPACE: u8 = 0x40;
 
@@ -35,7 +35,7 @@ impl CodePage {
         }
     }
 
-    /// What its bytes are here.
+    /// Its bytes, as they are here.
     fn decoding(self) -> [u8; 256] {
         let mut table = IBM_1047;
         let others: &[(u8, u8)] = match self {
@@ -48,7 +48,7 @@ impl CodePage {
         table
     }
 
-    /// What bytes here are in it.
+    /// The bytes here, as they are in it.
     fn encoding(self) -> [u8; 256] {
         let mut table = [0; 256];
         (0..=255_u8).zip(self.decoding()).for_each(|(code, host)| table[usize::from(host)] = code);
@@ -114,7 +114,7 @@ const IBM_1047: [u8; 256] = [
     0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0xB3, 0xDB, 0xDC, 0xD9, 0xDA, 0x9F,
 ];
 
-/// Where the others differ from it.
+/// The places where the others differ from it.
 #[rustfmt::skip]
 const IBM_037: [(u8, u8); 6] = [(0x5F, 0xAC), (0xAD, 0xDD), (0xB0, 0x5E), (0xBA, 0x5B), (0xBB, 0x5D), (0xBD, 0xA8)];
 #[rustfmt::skip]

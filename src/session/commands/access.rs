@@ -296,7 +296,7 @@ impl Session {
     }
 }
 
-/// What 230 or 232 says.
+/// The text of 230 or 232.
 fn welcome(account: &Account, code: ReplyCode, note: &str) -> String {
     let restricted = if account.confined { ", access restrictions apply" } else { "" };
     match account.kind {

@@ -78,7 +78,7 @@ impl Session {
         Ok(Reply::with_lines(ReplyCode::FileActionOkay, first, [line], "End"))
     }
 
-    /// What LIST would send, over the control connection.
+    /// The listing that LIST would send, over the control connection.
     pub(in crate::session) fn stat_path(&mut self, argument: &[u8]) -> Result<Reply, Stop> {
         let request = ListRequest { kind: ListKind::List, argument, limits: self.list_limits() };
         self.allow(Access::LoggedIn)?;

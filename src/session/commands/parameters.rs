@@ -138,7 +138,7 @@ impl Session {
 
     /// Borrows a passive port for the next transfer, and gives it.
     fn listen(&mut self) -> Result<u16, Stop> {
-        // What an earlier PASV borrowed is free for this one.
+        // The port that an earlier PASV borrowed is free for this one.
         self.parameters.data_port = DataPort::Unset;
         let lease: PortLease = self.services.ports.lease(self.control.local).map_err(|error| {
             log::warn!("{}: no passive port: {error}", self.host());
@@ -150,7 +150,7 @@ impl Session {
         Ok(port)
     }
 
-    /// What 227 and 228 name: where the client reached us, or where the administrator says we are.
+    /// The address that 227 and 228 name: where the client reached us, or where the administrator says we are.
     fn advertised_address(&self) -> IpAddr {
         let (data, peer) = (&self.services.config.data, self.host());
         let exempt = data.passive_address_exempt.iter().any(|network| network.contains(peer));

@@ -22,7 +22,7 @@ impl Session {
         if matches!(self.login, Login::LoggedIn(_)) {
             return Err(refused(ReplyCode::BadSequence, "AUTH must come before USER."));
         }
-        // What was said in the clear may not be the client's word.
+        // A command that was sent in the clear may not be the client's word.
         self.login = Login::NotLoggedIn;
         self.leftover.restart_at = 0;
         self.protection.buffer_size = private;

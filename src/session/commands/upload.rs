@@ -142,7 +142,7 @@ impl Session {
         (lost || self.control.is_ended()) && !self.control.has_quit()
     }
 
-    /// What the files of an account with a quota come to; `None` for others. Counted before the first
+    /// The bytes of the files of an account with a quota; `None` for others. Counted before the first
     /// upload, and again when there is no room for `wanted` bytes: others than us remove files too.
     pub(super) fn tally(&mut self, path: &[u8], wanted: u64) -> Result<Option<Quota>, Stop> {
         let services = Arc::clone(&self.services);
@@ -179,7 +179,7 @@ impl Session {
 }
 
 impl LoggedIn {
-    /// What there is at `path`, opened if it may be written to.
+    /// Looks for a file at `path`, and opens it if it may be written to.
     fn look(
         &self,
         path: &VirtualPath,

@@ -1,9 +1,9 @@
-//! What an upload may do, and in which way: from what was asked for, what is there, and what
+//! Decides what an upload may do, and in which way: from what was asked for, what is there, and what
 //! the login and the command line allow. Pure: it looks at nothing itself.
 
 use crate::session::rights::Rights;
 
-/// What the client asks for.
+/// The client's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     /// STOR, with the offset of the REST before it.
@@ -14,7 +14,7 @@ pub(super) enum Wish {
     Unique,
 }
 
-/// What there is of that name, links followed.
+/// The thing that has the name already, links followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Existing {
     Nothing,
@@ -23,7 +23,7 @@ pub(super) enum Existing {
     Other,
 }
 
-/// What else decides.
+/// The rules of the login and of the command line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub rights: Rights,
@@ -39,11 +39,11 @@ pub(super) enum Way {
     New,
     /// A file is made of the first name that is free.
     Unique,
-    /// What is there is emptied, and written anew.
+    /// The file that is there is emptied, and written anew.
     Replace,
-    /// What is there is written on at its end.
+    /// The file that is there is written on at its end.
     Append,
-    /// What is there is written into, from an offset on.
+    /// The file that is there is written into, from an offset on.
     Update,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn decide(wish: Wish, existing: Existing, rules: &Rules) -> Result<Pl
         (Wish::Store { .. } | Wish::Append, Existing::File) if !rights.overwrite => Err(Objection::Exists),
         (Wish::Store { restart: 0 }, Existing::File) => plan(Way::Replace, rules.atomic || rules.limited),
         (Wish::Store { .. }, Existing::File) => plan(Way::Update, rules.atomic || rules.limited),
-        // What is added can be taken away again.
+        // Bytes that are added can be taken away again.
         (Wish::Append, Existing::File) => plan(Way::Append, rules.atomic),
     }
 }

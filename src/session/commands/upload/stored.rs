@@ -27,12 +27,12 @@ const TRIES: usize = 5;
 /// The bits of a draft that will get those of the file whose place it takes.
 const PRIVATE: u32 = 0o600;
 
-/// Where and by which rules files are stored.
+/// The place and the rules of an upload.
 pub(super) struct Storage {
     pub vfs: Rc<Vfs>,
     pub mode: NewFile,
     pub rights: Rights,
-    /// What the account's files come to, and may come to.
+    /// The bytes of the account's files, and how many there may be.
     pub quota: Option<Quota>,
     /// `--delete-aborted`
     pub delete_aborted: bool,
@@ -44,11 +44,11 @@ pub(super) struct Storage {
 pub(super) struct Stored {
     place: Storage,
     plan: Plan,
-    /// What the file is called in the end.
+    /// The name of the file in the end.
     pub target: VirtualPath,
-    /// What is written to; `None`: it is made once the data connection is there.
+    /// The file that is written to; `None`: it is made once the data connection is there.
     file: Option<File>,
-    /// Where the first byte goes.
+    /// The place of the first byte.
     start: u64,
     /// `target` is a file that this upload made.
     made: bool,
@@ -81,7 +81,7 @@ pub(super) enum StoreError {
     Exists,
     /// Another session stores to it.
     Busy,
-    /// What was to be continued is not there any more.
+    /// The file that was to be continued is not there any more.
     Replaced,
     Write(TransferError),
 }
@@ -141,7 +141,7 @@ impl Stored {
         if !held && self.plan.way != Way::Replace {
             return Err(StoreError::Busy);
         }
-        // Whoever stores to it goes on with a file that has no name by then, and is told so.
+        // The other session goes on with a file that has no name by then, and is told so.
         self.plan.draft |= !held;
         if self.plan.way == Way::Append {
             self.start = length(&file)?;
