@@ -47,7 +47,7 @@ pub(crate) enum What<'a> {
     TurnedAway { reason: &'a str },
     /// `Event::user` is logged in.
     LoggedIn,
-    /// Nobody may log in now, or nobody from this host: nologin, a ban.
+    /// Nobody may log in now, or not this user, or nobody from this host: nologin, a limit, a ban.
     LoginsClosed { user: &'a [u8], reason: &'a str },
     /// The password was wrong, or the account may not log in.
     LoginFailed { user: &'a [u8], reason: &'a str },
@@ -67,6 +67,18 @@ pub(crate) enum What<'a> {
     Revoked { reason: &'a str },
     /// The session is over.
     Gone { files: u64, sent: u64, received: u64 },
+}
+
+impl What<'_> {
+    /// Bytes of a file were moved, or files changed. What was only tried is something else: a client
+    /// can try without end.
+    pub(crate) fn has_effect(&self) -> bool {
+        match self {
+            What::Transferred(transfer) => transfer.complete || transfer.bytes > 0,
+            What::Changed(change) => change.failure.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// A file that was moved over a data connection, or was to be.

@@ -4,10 +4,11 @@
 //! The main thread takes a place for each client, and the session takes one for its user. A place is
 //! given back when its owner drops it, however the session ends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -15,6 +16,10 @@ use super::bans::{Bans, Guess};
 use super::presence::Presence;
 use crate::config::Limits;
 use crate::proto::origin::Origin;
+
+/// The logins of one connection within a minute. Each writes to logs and to wtmp.
+const LOGINS_A_MINUTE: usize = 10;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The places of one server.
 pub(crate) struct Admission {
@@ -53,6 +58,9 @@ pub(crate) enum Refused {
     TooManyBeforeLogin,
     TooManyOfHostBeforeLogin,
     Banned,
+    TooManyOfUser,
+    /// The client logs in again and again.
+    TooManyLogins,
     /// Its password cannot be tried before those of others of its host.
     Busy,
     /// The system has no thread or descriptor left.
@@ -69,6 +77,8 @@ impl fmt::Display for Refused {
                 "Too many connections from your address that are not logged in."
             }
             Refused::Banned => "Too many failed logins from your address, try again later.",
+            Refused::TooManyOfUser => "Too many sessions of this user; closing the connection.",
+            Refused::TooManyLogins => "Too many logins; closing the connection.",
             Refused::Busy => "Other logins from your address are being checked, try again later.",
             Refused::NoResources => "No resources for another client, try again later.",
         })
@@ -84,6 +94,8 @@ struct Place {
     admission: Arc<Admission>,
     origin: Origin,
     presence: Arc<Presence>,
+    /// The last logins of the connection, the oldest first.
+    logins: Mutex<VecDeque<Instant>>,
 }
 
 impl Slot {
@@ -92,18 +104,24 @@ impl Slot {
         &self.0.presence
     }
 
-    /// A place for a login of `user`; `None` if the user has `--max-per-user` already. Every login takes
-    /// one, so that the logins can be counted.
-    pub(crate) fn log_in(&self, user: &str) -> Option<UserSlot> {
-        let Place { admission, origin, .. } = &*self.0;
+    /// A place for a login of `user`, unless there are too many of the user, or of this connection within
+    /// a minute. Every login takes one, so that the logins can be counted.
+    pub(crate) fn log_in(&self, user: &str) -> Result<UserSlot, Refused> {
+        let Place { admission, origin, logins, .. } = &*self.0;
+        let (mut logins, now) = (logins.lock(), Instant::now());
+        logins.retain(|time| now.duration_since(*time) < MINUTE);
+        if logins.len() >= LOGINS_A_MINUTE {
+            return Err(Refused::TooManyLogins);
+        }
         let mut places = admission.places.lock();
         let count = places.users.entry(user.to_owned()).or_default();
         if admission.max_per_user.is_some_and(|most| *count >= most) {
-            return None; // The count is at least one, so no empty entry is left.
+            return Err(Refused::TooManyOfUser); // The count is at least one, so no empty entry is left.
         }
         *count += 1;
         places.change(*origin, |taken| taken.before_login -= 1);
-        Some(UserSlot { place: Arc::clone(&self.0), user: user.to_owned() })
+        logins.push_back(now);
+        Ok(UserSlot { place: Arc::clone(&self.0), user: user.to_owned() })
     }
 
     /// Whether a client that is logged in would have a place without its login.
@@ -176,7 +194,8 @@ impl Admission {
         places.last_id += 1;
         let presence = Arc::new(Presence::new(places.last_id, host));
         places.sessions.insert(presence.place, Arc::clone(&presence));
-        Ok(Slot(Arc::new(Place { admission: Arc::clone(self), origin, presence })))
+        let (admission, logins) = (Arc::clone(self), Mutex::default());
+        Ok(Slot(Arc::new(Place { admission, origin, presence, logins })))
     }
 
     fn room_before_login(&self, places: &Places, origin: Origin) -> Result<(), Refused> {
@@ -257,8 +276,6 @@ impl Drop for UserSlot {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::config::Ban;
 
@@ -295,11 +312,20 @@ mod tests {
         let house = admission(Limits { max_per_user: Some(1), ..Limits::default() });
         let clients: Vec<Slot> = (0..3).map(|_| house.admit(A).expect("there is room")).collect();
         let joe = clients[0].log_in("joe").expect("joe is not there");
-        assert!(clients[1].log_in("joe").is_none());
-        assert!(clients[2].log_in("ann").is_some());
+        assert_eq!(clients[1].log_in("joe").err(), Some(Refused::TooManyOfUser));
+        assert!(clients[2].log_in("ann").is_ok());
         assert_eq!(house.census().logged_in, 1);
         drop(joe);
-        assert!(clients[1].log_in("joe").is_some());
+        assert!(clients[1].log_in("joe").is_ok());
+    }
+
+    #[test]
+    fn one_connection_does_not_log_in_without_end() {
+        let house = admission(Limits::default());
+        let client = house.admit(A).expect("there is room");
+        (0..LOGINS_A_MINUTE).for_each(|_| drop(client.log_in("joe").expect("these are a few")));
+        assert_eq!(client.log_in("joe").err(), Some(Refused::TooManyLogins));
+        assert_eq!(house.places.lock().all.before_login, 1);
     }
 
     #[test]

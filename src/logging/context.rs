@@ -38,6 +38,7 @@ impl SessionLines {
 
 impl Drop for SessionLines {
     fn drop(&mut self) {
+        super::flood::tell_left_out_of_session();
         // Nothing is logged of a session that is over.
         SESSION.set(None);
     }

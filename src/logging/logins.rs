@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::flood;
 use crate::config::WtmpUse;
 use crate::events::{Event, What};
 use crate::sys::wtmp::Wtmp;
@@ -27,13 +28,19 @@ impl Logins {
         Ok(Arc::new(Logins { wtmp: RwLock::new(wtmp) }))
     }
 
-    /// Records a login, and its end when the value is dropped. `None`: the event is no login.
+    /// Records a login, and its end when the value is dropped. `None`: the event is no login, or one of
+    /// too many.
     pub(crate) fn record(self: &Arc<Self>, event: &Event<'_>) -> Option<LoginRecord> {
         let (What::LoggedIn, Some(user), Some(session)) = (event.what, event.user, event.session) else {
             return None;
         };
         // Each login needs a terminal line of its own: as ftpd, we make one of the session's number.
         let line = format!("ftpd{session}");
+        let text = || format!("login of {} from {} in wtmp", super::word(user.name.as_bytes()), event.host);
+        let is_open = self.wtmp.read().is_some();
+        if is_open && flood::leaves_out(&format!("wtmp {}", user.name), event.host, text) {
+            return None;
+        }
         self.write(|wtmp| wtmp.login(&line, &user.name, event.host));
         Some(LoginRecord { logins: Arc::clone(self), line })
     }

@@ -6,6 +6,7 @@
 mod context;
 mod escape;
 mod file;
+mod flood;
 pub(crate) mod json;
 mod logins;
 mod story;
@@ -27,6 +28,7 @@ use crate::sys::process;
 
 pub(crate) use context::SessionLines;
 pub(crate) use escape::{text, word};
+pub(crate) use flood::{left_out_at, tell_left_out};
 pub(crate) use logins::{LoginRecord, Logins};
 pub(crate) use story::tell;
 pub(crate) use transfers::TransferLog;
@@ -64,7 +66,7 @@ pub(crate) fn init(logging: &Logging, start: Start) {
         }
     };
     // A second call changes nothing: a start that fails may have started the log already.
-    let _ = builder.try_init();
+    let _ = flood::install(builder.build());
     log_panics();
 }
 

@@ -8,6 +8,9 @@ use log::{Level, Record};
 use super::{text, word};
 use crate::events::{Change, ChangeKind, Event, Transfer, What};
 
+/// What marks files that were moved or changed: each is written, however many they are.
+pub(super) const FILES: &str = concat!(module_path!(), "::files");
+
 /// The most of a name from the network that a line shows.
 const SHOWN_NAME: usize = 64;
 
@@ -37,7 +40,7 @@ pub(crate) fn tell(event: &Event<'_>, detail: u8) {
     for (name, part) in &line.parts {
         parts.push((name, part.value()));
     }
-    let (level, target) = (line.level, module_path!());
+    let (level, target) = (line.level, if event.what.has_effect() { FILES } else { module_path!() });
     log::logger().log(
         &Record::builder()
             .level(level)

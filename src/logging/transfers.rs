@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 
 use super::escape::is_visible;
 use super::file::LogFile;
+use super::flood;
 use super::json::Object;
 use super::local_now;
 use crate::config::{LogFormat, Logging};
@@ -114,6 +115,13 @@ impl TransferLog {
     /// it is said in the other log.
     pub(crate) fn record(&self, event: &Event<'_>) {
         let Some(row) = Row::of(event) else { return };
+        let text = || format!("incomplete transfer of {} in the transfer log", super::text(row.paths.shown));
+        if !event.what.has_effect()
+            && (self.xferlog.is_some() || self.to_log)
+            && flood::leaves_out("xferlog", row.peer, text)
+        {
+            return;
+        }
         if self.xferlog.is_some() || self.to_log {
             let line = match self.format {
                 LogFormat::Text => xferlog_line(local_now(), &row),

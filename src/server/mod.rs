@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use crate::clients::Refused;
 use crate::config::{Config, Start};
 use crate::events::{Event, What};
+use crate::logging;
 use crate::operator::{self, OperatorSocket};
 use crate::session::{self, Client, Served, Services};
 use crate::sys::activation::PassedListener;
@@ -148,6 +149,7 @@ impl Server {
             self.wake.drain();
             self.answer(self.signals.take());
             self.go_on_reloading();
+            logging::tell_left_out(false);
             if let Some(operator) = &mut self.operator {
                 operator.accept(&self.services);
             }
@@ -155,6 +157,7 @@ impl Server {
             returned.into_iter().for_each(|client| self.hand_over(client));
             ready.into_iter().for_each(|index| self.accept(index));
         }
+        logging::tell_left_out(true);
         Ok(())
     }
 
@@ -168,7 +171,7 @@ impl Server {
             .chain(self.listeners.fds())
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        let moments = self.deadline.into_iter().chain(self.watchdog);
+        let moments = self.deadline.into_iter().chain(self.watchdog).chain(logging::left_out_at());
         let left = moments.map(|moment| moment.saturating_duration_since(Instant::now()));
         let pauses = self.operator.iter().filter_map(OperatorSocket::pause).chain(self.listeners.pause());
         let timeout = left.chain(pauses).min();

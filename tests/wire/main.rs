@@ -53,6 +53,7 @@ mod user_options;
 
 mod check_access;
 mod cli;
+mod floods;
 mod logs;
 mod signals;
 mod test_config;

@@ -108,11 +108,11 @@ impl Session {
 
     /// The thread becomes the account, and the client sees the account's tree.
     fn enter(&mut self, account: Account, code: ReplyCode) -> Result<Reply, Stop> {
-        let Some(slot) = self.slot.log_in(&account.name) else {
-            log::info!("too many sessions of {} ({})", shown(account.name.as_bytes()), self.host());
-            let text = "Too many sessions of this user; closing the connection.";
-            return Err(Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, text)));
-        };
+        let slot = self.slot.log_in(&account.name).map_err(|why| {
+            let (user, reason) = (account.name.as_bytes(), why.to_string());
+            self.tell(What::LoginsClosed { user, reason: &reason });
+            Stop::Close(Reply::new(ReplyCode::ServiceNotAvailable, reason))
+        })?;
         // A jail may stand where the account itself could not go; a home on NFS, where root could not.
         let root = match Root::open(&account.root) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied && account.identity.is_some() => None,
