@@ -18,7 +18,7 @@ use crate::config::Limits;
 use crate::proto::origin::Origin;
 
 /// The logins of one connection within a minute. Each writes to logs and to wtmp.
-const LOGINS_A_MINUTE: usize = 10;
+const LOGINS_A_MINUTE: usize = 30;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The places of one server.
