@@ -53,7 +53,7 @@ fn filter(action: SeccompAction, calls: &[i64]) -> BpfProgram {
 }
 
 /// A server in the container.
-fn start(ground: &Ground, more: &[&str]) -> Server {
+pub(crate) fn start(ground: &Ground, more: &[&str]) -> Server {
     let args = ground.arguments(more);
     // What a thread forbids itself is forbidden to the programs that it starts.
     let thread = thread::spawn(move || {

@@ -10,6 +10,8 @@ mod client;
 #[expect(dead_code, reason = "tests/wire needs the rest")]
 #[path = "../wire/server.rs"]
 mod server;
+#[path = "../wire/shell.rs"]
+mod shell;
 #[allow(dead_code, reason = "unit tests need the rest")]
 #[path = "../../src/test_support.rs"]
 mod test_support;
@@ -48,3 +50,5 @@ mod first_process;
 mod helpers;
 mod inetd;
 mod local_shell;
+#[cfg(target_os = "linux")]
+mod permissions;

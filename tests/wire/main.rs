@@ -7,6 +7,8 @@
 
 mod client;
 mod server;
+#[cfg(target_os = "linux")]
+mod shell;
 #[allow(dead_code, reason = "unit tests need the rest")]
 #[path = "../../src/test_support.rs"]
 mod test_support;
@@ -32,6 +34,8 @@ mod facts;
 mod listing;
 mod names;
 mod ownership;
+#[cfg(target_os = "linux")]
+mod permissions;
 
 mod abort;
 mod data_port;

@@ -16,7 +16,9 @@ pub(crate) fn has_default(dir: BorrowedFd<'_>) -> bool {
         use std::os::fd::AsRawFd;
         // A descriptor that is not open for reading has no attributes; its name in /proc has.
         let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
-        rustix::fs::getxattr(path, c"system.posix_acl_default", &mut [0u8; 0]).is_ok_and(|size| size > 0)
+        let found = rustix::fs::getxattr(path, c"system.posix_acl_default", &mut [0u8; 1]);
+        // It is longer than that, if it is there.
+        matches!(found, Ok(_) | Err(rustix::io::Errno::RANGE))
     }
     #[cfg(not(target_os = "linux"))]
     {

@@ -38,7 +38,8 @@ pub(crate) fn rename_new(
 pub(crate) fn exchange(dir: BorrowedFd<'_>, one: &CStr, other: &CStr) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     match rustix::fs::renameat_with(dir, one, dir, other, rustix::fs::RenameFlags::EXCHANGE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => (),
+        // A container may forbid the call. Where EPERM is about the files, a plain rename says it again.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::PERM) => (),
         result => return Ok(result?),
     }
     _ = (dir, one, other);
