@@ -179,7 +179,8 @@ impl Reply {
     }
 
     /// The bytes for the control connection: CR LF at the end of each line and nowhere
-    /// else, and the Telnet IAC doubled, so that no name can end a reply or begin another.
+    /// else, CR alone as CR NUL, and the Telnet IAC doubled, so that no name can end a reply or
+    /// begin another. There is no way to write LF or NUL.
     pub(crate) fn to_wire(&self) -> Vec<u8> {
         let mut wire = Vec::with_capacity(self.lines.iter().map(|line| line.len() + 8).sum());
         let last = self.lines.len() - 1;
@@ -188,8 +189,11 @@ impl Reply {
                 let separator = if index == last { ' ' } else { '-' };
                 wire.extend_from_slice(format!("{}{separator}", self.code as u16).as_bytes());
             }
-            for &byte in line {
+            for (at, &byte) in line.iter().enumerate() {
                 match byte {
+                    b'\r' if line.get(at + 1) != Some(&b'\n') => wire.extend_from_slice(b"\r\0"),
+                    // Lines of listings have it so already.
+                    0 if at > 0 && line[at - 1] == b'\r' => (),
                     b'\r' | b'\n' | 0 => wire.push(b'?'),
                     0xFF => wire.extend_from_slice(&[0xFF, 0xFF]),
                     _ => wire.push(byte),
@@ -214,6 +218,14 @@ mod tests {
     fn a_newline_in_a_file_name_cannot_forge_a_reply() {
         let reply = Reply::new(ReplyCode::FileUnavailable, "a\r\n230 b: No such file.");
         assert_eq!(reply.to_wire(), b"550 a??230 b: No such file.\r\n");
+    }
+
+    #[test]
+    fn a_carriage_return_in_a_path_can_be_sent_again() {
+        let reply = Reply::pathname(b"/a\rb\r", "created.");
+        assert_eq!(reply.to_wire(), b"257 \"/a\r\0b\r\0\" created.\r\n");
+        assert_eq!(Reply::new(ReplyCode::CommandOkay, "a\r\0b\0").to_wire(), b"200 a\r\0b?\r\n");
+        assert_eq!(Reply::new(ReplyCode::CommandOkay, "a\r").to_wire(), b"200 a\r\0\r\n");
     }
 
     #[test]

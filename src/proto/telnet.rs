@@ -20,8 +20,9 @@ const WONT: u8 = 252;
 const WILL: u8 = 251;
 const SB: u8 = 250;
 const SE: u8 = 240;
-/// The lowest octet that means something after IAC: end of file, RFC 1184.
-const FIRST_COMMAND: u8 = 236;
+/// The lowest octet that means something after IAC. Before any other one IAC is a letter of a name:
+/// that of clients which do not double it, and write names in other alphabets than UTF-8's.
+const FIRST_COMMAND: u8 = SE;
 
 /// What came over the control connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -189,8 +190,10 @@ impl LineReader {
                     // IAC IAC is the octet 255; interrupt process, data mark and the rest say nothing to FTP.
                     IAC => self.append(IAC),
                     FIRST_COMMAND.. => (),
-                    // The command was lost: out of band, with the sockets of some clients.
-                    _ => self.octet(byte),
+                    _ => {
+                        self.append(IAC);
+                        self.octet(byte);
+                    }
                 }
             }
             State::Option(verb) => {
@@ -201,15 +204,21 @@ impl LineReader {
                     DO => WONT,
                     _ => return,
                 };
-                if self.answers.len() < MAX_LINE {
+                // In an argument nobody negotiates: it is a name, and the answer would stand in
+                // front of the reply.
+                if !self.line.contains(&b' ') && self.answers.len() < MAX_LINE {
                     self.answers.extend_from_slice(&[IAC, answer, byte]);
                 }
             }
-            State::Sub => {
-                if byte == IAC {
-                    self.state = State::SubIac;
+            State::Sub => match byte {
+                IAC => self.state = State::SubIac,
+                // No option was agreed on, so that there is nothing to say about one: it is a name.
+                b'\n' => {
+                    self.state = State::Data;
+                    self.end_line();
                 }
-            }
+                _ => (),
+            },
             State::SubIac => self.state = if byte == SE { State::Data } else { State::Sub },
         }
     }
@@ -223,8 +232,8 @@ impl LineReader {
 
     fn append(&mut self, byte: u8) {
         if self.line.is_empty() && byte >= FIRST_COMMAND {
-            // No verb begins so: it is what is left of a Telnet command whose IAC went astray
-            // before an ABOR, in urgent data that was sent in pieces.
+            // No verb begins so: it is what is left of a Telnet command in front of an ABOR, whose
+            // IAC, or whose other half, went astray: in urgent data that was sent in pieces.
         } else if self.line.len() < MAX_LINE {
             self.line.push(byte);
         } else {
@@ -317,6 +326,35 @@ mod tests {
         assert_eq!(commands(b"\xF4\xFFABOR\r\n\xF2ABOR\r\n\xFF\xF4\xFFABOR\r\n"), [b"ABOR"; 3]);
         assert_eq!(commands(b"\xFF\r\nNOOP\r\n"), [&b""[..], b"NOOP"]);
         assert_eq!(commands(b"CWD \xF4\r\n"), [b"CWD \xF4"]);
+    }
+
+    #[test]
+    fn iac_before_anything_but_a_telnet_command_is_a_letter_of_the_name() {
+        for (sent, meant) in [
+            (&b"STOR a\xFF"[..], &b"STOR a\xFF"[..]),
+            (b"MKD \xFF\xE1x", b"MKD \xFF\xE1x"),
+            (b"MKD \xFF\xEFx", b"MKD \xFF\xEFx"),
+            (b"MKD \xFF\xFF\xE1x", b"MKD \xFF\xE1x"),
+            (b"MKD \xFF \xFF\xFF", b"MKD \xFF \xFF"),
+            (b"MKD \xFF\xFF\xFFx", b"MKD \xFF\xFFx"),
+            (b"MKD \xFF\xFF\xFF\xFF", b"MKD \xFF\xFF"),
+            (b"MKD a\xFF\xF4b\xFF\xF2c", b"MKD abc"),
+            (b"MKD \xFF\r\0x", b"MKD \xFF\rx"),
+            (b"MKD a\r\xFF\xFFx", b"MKD a\r\xFFx"),
+            (b"MKD a\r\xFFx", b"MKD a\r\xFFx"),
+        ] {
+            assert_eq!(commands(&[sent, b"\r\n"].concat()), [meant], "{}", sent.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn nothing_in_an_argument_is_answered_and_no_line_is_swallowed() {
+        let stream = b"STOR a\xFF\xFD\x01b\r\nMKD \xFF\xFAdir\r\n\xFF\xFA\x18\r\nNOOP\r\n";
+        let (lines, mut reader) = lines(stream, 4);
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[0], Line::Command(b"STOR ab".to_vec()));
+        assert_eq!(lines[3], Line::Command(b"NOOP".to_vec()));
+        assert_eq!(reader.take_answers(), b"");
     }
 
     #[test]

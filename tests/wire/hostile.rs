@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
-use crate::client::verb;
+use crate::client::{connect, verb};
 use crate::server::Server;
 use crate::store::noise;
 
@@ -123,6 +123,43 @@ fn a_doubled_iac_is_one_byte_of_a_name() {
     let mut client = server.log_in();
     client.raw(b"MKD a\xff\xffb\r\n".as_slice()).expect(257);
     assert!(server.exists(b"a\xffb"));
+}
+
+#[test]
+fn an_iac_that_is_not_doubled_is_one_byte_of_a_name_too() {
+    let server = Server::start(&[]);
+    let mut client = server.log_in();
+    // As clients write names in cp1251 or latin-1, also where the line arrives in pieces.
+    for (sent, made) in [
+        (&b"MKD a\xff"[..], &b"a\xff"[..]),
+        (b"MKD a\xff\xff", b"a\xff"),
+        (b"MKD \xff\xe1x", b"\xff\xe1x"),
+        (b"MKD \xff", b"\xff"),
+        (b"MKD \xff\xe1\xff y", b"\xff\xe1\xff y"),
+    ] {
+        client.raw([sent, b"\r\n"].concat()).expect(257);
+        assert!(server.exists(made), "{}", sent.escape_ascii());
+        client.send(verb("RMD", made)).expect(250);
+        for byte in sent {
+            client.raw([*byte]);
+        }
+        client.urgent(b"\r").raw("\n").expect(257);
+        client.send(verb("RMD", made)).expect(250);
+        let (first, last) = sent.split_at(sent.len() - 1);
+        client.raw(first).urgent(last).raw("\r\n").expect(257);
+        client.send(verb("RMD", made)).expect(250);
+    }
+    for name in [&b"a\xff"[..], b"a\xff\xfdb", b"a\xff\xfbb", b"a\xff\xfab"] {
+        let address = client.epsv();
+        client.raw([b"STOR ", name, b"\r\n"].concat());
+        let data = connect(address);
+        // Nothing stands in front of it.
+        assert_eq!(client.take_raw(4), b"150 ");
+        while client.take_raw(1) != b"\n" {}
+        drop(data);
+        client.expect(226);
+    }
+    assert!(server.exists(b"a\xff"));
 }
 
 #[test]
