@@ -230,6 +230,19 @@ impl FactSet {
         self.has(Fact::Perm)
     }
 
+    /// Appends what there is to say of a file of which only the kind is known.
+    pub(crate) fn write_kind_alone(self, out: &mut Vec<u8>, kind: EntryKind, name: &[u8]) {
+        if self.iter().any(|fact| fact == Fact::Type) {
+            out.extend_from_slice(match kind {
+                EntryKind::Directory => b"type=dir;",
+                EntryKind::File => b"type=file;",
+                _ => b"",
+            });
+        }
+        out.push(b' ');
+        write_name(out, name);
+    }
+
     /// Whether the owner's or the group's name is in the set: these are looked up.
     pub(crate) fn needs_names(self) -> bool {
         self.has(Fact::UnixOwner) || self.has(Fact::UnixGroup)

@@ -421,3 +421,28 @@ fn write_only_folders_cannot_be_listed() {
     }
     client.stor("drop/file", "x");
 }
+
+/// The names are known, and 226 with none of them would say that there are none.
+#[test]
+fn a_directory_that_may_be_read_and_not_searched_is_listed_by_name() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::start(&[]);
+    server.mkdir("d");
+    server.mkdir("d/sub");
+    server.write("d/f", "content");
+    let mode = |mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(server.path("d"), permissions).expect("our own folder");
+    };
+    mode(0o400);
+    let mut client = server.log_in();
+    assert_eq!(client.names("d").len(), 2);
+    let lines = client.lines("LIST d");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with(b"----------") && lines[0].ends_with(b" f"), "{lines:?}");
+    assert!(lines[1].starts_with(b"d---------") && lines[1].ends_with(b" sub"), "{lines:?}");
+    let mut facts = client.lines("MLSD d");
+    facts.sort();
+    assert_eq!(facts, [b"type=dir; sub".to_vec(), b"type=file; f".to_vec()]);
+    mode(0o755);
+}

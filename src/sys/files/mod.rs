@@ -60,6 +60,24 @@ pub(crate) struct Stat {
 pub(crate) type FileId = (u64, u64);
 
 impl Stat {
+    /// Of a file of which only the kind is known.
+    pub(crate) fn of_kind(kind: Kind) -> Stat {
+        Stat {
+            kind,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            links: 1,
+            size: 0,
+            modified: 0,
+            accessed: 0,
+            changed: 0,
+            dev: 0,
+            ino: 0,
+            device: (0, 0),
+        }
+    }
+
     pub(crate) fn id(&self) -> FileId {
         (self.dev, self.ino)
     }

@@ -214,7 +214,12 @@ impl<E> Writer<'_, '_, E> {
             self.flush_full()?;
             return Ok(kind == Kind::Directory);
         }
-        let Ok(stat) = self.stat(dir, name) else { return Ok(false) };
+        let stat = match self.stat(dir, name) {
+            Ok(stat) => stat,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false), // It has gone.
+            // In a directory that may be read and not be searched, name and kind are all that is known.
+            Err(_) => Stat::of_kind(kind),
+        };
         self.listed.files += 1;
         let target = if options.long && stat.is_symlink() { Vfs::read_link(dir.fd, name) } else { None };
         let prefix = if options.long { b"" } else { dir.prefix };
@@ -321,14 +326,23 @@ impl<E> Writer<'_, '_, E> {
                 self.vfs.sweep(dir.fd, name);
                 return ControlFlow::Continue(());
             }
-            let Ok(stat) = files::stat_at(dir.fd, name) else { return ControlFlow::Continue(()) };
+            let stat = match files::stat_at(dir.fd, name) {
+                Err(err) if err.kind() == io::ErrorKind::NotFound => return ControlFlow::Continue(()),
+                stat => stat.ok(),
+            };
             if !self.take_one() {
                 return ControlFlow::Break(None);
             }
             path.truncate(dir_len);
             path.extend_from_slice(name.to_bytes());
             let shown = name.to_bytes();
-            self.vfs.write_facts(&mut self.piece, set, &parent, dir.fd, name, &stat, &path, shown);
+            match stat {
+                Some(stat) => {
+                    self.vfs.write_facts(&mut self.piece, set, &parent, dir.fd, name, &stat, &path, shown);
+                }
+                // Its directory may be read and not be searched: no other fact is known, and none is made up.
+                None => set.write_kind_alone(&mut self.piece, entry_kind(&Stat::of_kind(kind)), shown),
+            }
             self.piece.extend_from_slice(b"\r\n");
             match self.flush_full() {
                 Ok(()) => ControlFlow::Continue(()),
