@@ -17,6 +17,7 @@ fn start(folder: &Folder, lines: &[String]) -> Server {
 }
 
 /// A server with accounts of these names, each with a home and `PASSWORD`.
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "tests of TLS use it"))]
 pub(crate) fn start_with_accounts(folder: &Folder, names: &[&str], options: &[String]) -> Server {
     let lines: Vec<_> = names.iter().map(|name| format!("{name}:{HASH}:{}", home(folder, name))).collect();
     start_with(folder, &lines, options)
