@@ -94,9 +94,22 @@ impl Rights {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::account::UserOptions;
+
+    /// Nothing is forbidden.
+    pub(in crate::session) const ALL: Rights = Rights {
+        read: true,
+        create: true,
+        mkdir: true,
+        modify: true,
+        overwrite: true,
+        delete: true,
+        rename: true,
+        chmod: true,
+        own_names: false,
+    };
 
     fn rights(
         kind: AccountKind,
@@ -130,18 +143,6 @@ mod tests {
     fn real(options: UserOptions, files: &FilePolicy) -> Rights {
         rights(AccountKind::Real, options, files, &AnonymousPolicy::default())
     }
-
-    const ALL: Rights = Rights {
-        read: true,
-        create: true,
-        mkdir: true,
-        modify: true,
-        overwrite: true,
-        delete: true,
-        rename: true,
-        chmod: true,
-        own_names: false,
-    };
 
     #[test]
     fn what_an_account_may_do_is_what_nothing_forbids() {

@@ -102,18 +102,8 @@ pub(super) fn decide(wish: Wish, existing: Existing, rules: &Rules) -> Result<Pl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::rights::tests::ALL as MAY;
 
-    const MAY: Rights = Rights {
-        read: true,
-        create: true,
-        mkdir: true,
-        modify: true,
-        overwrite: true,
-        delete: true,
-        rename: true,
-        chmod: true,
-        own_names: false,
-    };
     const NO_OVERWRITE: Rights = Rights { overwrite: false, ..MAY };
     const ANONYMOUS: Rights = Rights { modify: false, own_names: true, ..NO_OVERWRITE };
 
